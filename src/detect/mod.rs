@@ -1,0 +1,109 @@
+//! The defects of the catalogue: one file each, one question each - is it present in this unit?
+
+use crate::time::MediaTime;
+
+/// A kind of defect. The names are stable: file names here, configuration keys, topic values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Defect {
+    /// Nothing arrives.
+    StreamLoss,
+    /// The picture is black.
+    Black,
+    /// The picture stands still although it should move.
+    Freeze,
+    /// Macroblock damage.
+    BlockCorruption,
+    /// No sound.
+    Silence,
+}
+
+impl Defect {
+    /// All, causes before effects.
+    pub const ALL: [Defect; 5] =
+        [Defect::StreamLoss, Defect::Black, Defect::Freeze, Defect::BlockCorruption, Defect::Silence];
+
+    /// As it stands in messages and configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Defect::StreamLoss => "stream_loss",
+            Defect::Black => "black",
+            Defect::Freeze => "freeze",
+            Defect::BlockCorruption => "block_corruption",
+            Defect::Silence => "silence",
+        }
+    }
+}
+
+/// Severities of ITU-T X.733, mildest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// May become a defect, or is one that few would see.
+    Warning,
+    /// Visible or audible, programme goes on.
+    Minor,
+    /// Spoils the programme.
+    Major,
+    /// There is no programme.
+    Critical,
+}
+
+impl Severity {
+    /// As it stands in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Warning => "warning",
+            Severity::Minor => "minor",
+            Severity::Major => "major",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
+/// What a detector says of one unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// The defect is there.
+    Present,
+    /// It is not.
+    Absent,
+    /// Between the raise and the clear level, or not to be told from this unit: whatever was, stays.
+    Unclear,
+}
+
+/// A rectangle of the picture, in luma samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Left edge.
+    pub x: u32,
+    /// Top edge.
+    pub y: u32,
+    /// Width.
+    pub w: u32,
+    /// Height.
+    pub h: u32,
+}
+
+/// One detector's word on one unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Observation {
+    /// Which defect.
+    pub defect: Defect,
+    /// Whether it is there.
+    pub presence: Presence,
+    /// Where the detector knows better than "at this unit" when the present state of affairs began.
+    pub since: Option<MediaTime>,
+    /// How bad, if present.
+    pub severity: Severity,
+    /// The deciding measure, in `unit`.
+    pub value: f64,
+    /// The limit it was held against, in `unit`.
+    pub threshold: f64,
+    /// Unit of both: "%", "dBFS", "s".
+    pub unit: &'static str,
+    /// 0 to 1, where the detector has one.
+    pub confidence: Option<f64>,
+    /// Where in the picture, if it has a place.
+    pub region: Option<Region>,
+    /// What is wrong, in English, without a full stop: "picture is black".
+    pub phrase: &'static str,
+}

@@ -1,0 +1,69 @@
+//! How the box and the sources are doing. Reads nobody: the others report here.
+
+use crate::ids::SourceId;
+use crate::time::Mono;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Whether anything arrives from a source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Signal {
+    /// First connection under way.
+    #[default]
+    Connecting,
+    /// Units arrive.
+    Up,
+    /// Nothing arrives, or it cannot be opened.
+    Lost,
+}
+
+/// What a source thread tells of itself, once per second and when `signal` changes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SourceStatus {
+    /// Whether anything arrives.
+    pub signal: Signal,
+    /// Why not, in English, when `Lost`.
+    pub reason: Option<String>,
+    /// "1920x1080 h264, 48000 Hz 2 ch aac", when known.
+    pub format: Option<String>,
+    /// Pictures per second over the last second.
+    pub fps: f64,
+    /// Mean luma of the last picture, 0 black to 1 white of the nominal range.
+    pub luma_mean: Option<f64>,
+    /// RMS over all channels of the last 100 ms of sound, dBFS.
+    pub rms_dbfs: Option<f64>,
+    /// Pictures since the start.
+    pub frames: u64,
+    /// Pictures or packets that were damaged, since the start.
+    pub errors: u64,
+    /// Times the source was opened again, since the start.
+    pub reconnects: u64,
+    /// Times the source's thread was restarted after a panic, since the start.
+    pub restarts: u64,
+}
+
+/// Sign of life of one thread: the watchdog is fed only while every enabled one beats.
+#[derive(Clone, Debug)]
+pub struct Heartbeat {
+    source: SourceId,
+    last: Arc<AtomicU64>,
+}
+
+impl Heartbeat {
+    /// A heart that beat at `now`.
+    pub fn new(source: SourceId, now: Mono) -> Self {
+        Self { source, last: Arc::new(AtomicU64::new(now.0)) }
+    }
+    /// Beats. Called at least once per second by a thread that moves, with or without pictures.
+    pub fn beat(&self, now: Mono) {
+        self.last.store(now.0, Ordering::Relaxed);
+    }
+    /// Whose heart.
+    pub fn source(&self) -> &SourceId {
+        &self.source
+    }
+    /// Last beat.
+    pub fn last(&self) -> Mono {
+        Mono(self.last.load(Ordering::Relaxed))
+    }
+}
