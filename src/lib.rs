@@ -2,10 +2,12 @@
 //!
 //! Modules stand in the order in which data flows; each imports only what stands before it (ARCHITECTURE.md).
 
-pub mod alert;
-pub mod detect;
-pub mod frame;
-pub mod health;
-pub mod ids;
-pub mod pipeline;
 pub mod time;
+pub mod ids;
+pub mod frame;
+pub mod kernels;
+pub mod health;
+pub mod source;
+pub mod detect;
+pub mod alert;
+pub mod pipeline;

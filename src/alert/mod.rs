@@ -1,5 +1,12 @@
 //! Observations become incidents, incidents become alerts: raised once, updated on change, cleared once.
 
+mod incident;
+mod mask;
+mod settings;
+pub use incident::Incidents;
+pub use mask::hides;
+pub use settings::{Hold, Settings};
+
 use crate::detect::{Defect, Region, Severity};
 use crate::ids::{IncidentId, SourceId};
 use crate::time::{MediaTime, Stamp};

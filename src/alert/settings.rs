@@ -1,0 +1,52 @@
+//! How long a defect must last before it is told, and how long it must be gone.
+
+use crate::detect::Defect;
+use std::time::Duration;
+
+/// Hold times of one defect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Present for this long, without a good unit: raised. Its onset is then this far back.
+    pub raise_after: Duration,
+    /// Gone for this long: cleared. Shorter gaps are part of the incident.
+    pub clear_after: Duration,
+}
+
+impl Hold {
+    /// The hold times that a source gets without configuration; see each detector for what they mean there.
+    pub fn default_for(defect: Defect) -> Self {
+        let (raise_ms, clear_ms) = match defect {
+            // The detector itself waits until nothing came for longer than any regular gap.
+            Defect::StreamLoss => (0, 500),
+            // Longer than fades through black (under 1 s); half a second of picture ends it.
+            Defect::Black => (1_200, 500),
+            Defect::Freeze => (1_000, 500),
+            Defect::BlockCorruption => (0, 500),
+            Defect::Silence => (1_900, 300),
+        };
+        Self { raise_after: Duration::from_millis(raise_ms), clear_after: Duration::from_millis(clear_ms) }
+    }
+}
+
+/// Which defects are watched on a source, and their hold times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    holds: [Option<Hold>; Defect::ALL.len()],
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { holds: Defect::ALL.map(|defect| Some(Hold::default_for(defect))) }
+    }
+}
+
+impl Settings {
+    /// Hold times; `None` when the defect is not watched.
+    pub fn hold(&self, defect: Defect) -> Option<Hold> {
+        self.holds[defect as usize]
+    }
+    /// Sets or stops watching.
+    pub fn set(&mut self, defect: Defect, hold: Option<Hold>) {
+        self.holds[defect as usize] = hold;
+    }
+}

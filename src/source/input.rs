@@ -1,0 +1,125 @@
+//! What can stand as `input =` and as INPUT on the command line.
+
+use super::Pattern;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Where to read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A file.
+    File(PathBuf),
+    /// Standard input.
+    Stdin,
+    /// A stream, whole URL.
+    Url(String),
+    /// A built-in scripted signal.
+    Pattern(Pattern),
+}
+
+/// Why a text is no input.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InputError {
+    /// Nothing given.
+    #[error("the input is empty: give a file, '-', or a URL such as udp://239.1.1.1:5000")]
+    Empty,
+    /// A scheme that Picket does not read.
+    #[error("{0}: unknown kind of input; known: {known}", known = Input::SCHEMES.join(", "))]
+    Scheme(String),
+    /// Capture comes with later work.
+    #[error("{0}: this version cannot open capture devices yet")]
+    Capture(String),
+    /// No such pattern.
+    #[error("pattern:{0}: no such pattern; known: {known}", known = Pattern::NAMES.join(", "))]
+    Pattern(String),
+    /// The host part is missing.
+    #[error("{0}: a host is missing")]
+    Host(String),
+}
+
+impl Input {
+    /// Schemes of streams that FFmpeg opens for us.
+    pub const SCHEMES: [&'static str; 8] =
+        ["udp://", "rtp://", "rtsp://", "srt://", "rtmp://", "http://", "https://", "pattern:"];
+
+    /// Whether it arrives in real time by itself.
+    pub fn paces_itself(&self) -> bool {
+        match self {
+            Input::Url(url) => !url.starts_with("http"),
+            Input::File(_) | Input::Stdin | Input::Pattern(_) => false,
+        }
+    }
+
+    /// Name for messages: no credentials.
+    pub fn display(&self) -> String {
+        match self {
+            Input::File(path) => path.display().to_string(),
+            Input::Stdin => "standard input".to_owned(),
+            Input::Url(url) => redact(url),
+            Input::Pattern(pattern) => format!("pattern:{}", pattern.name()),
+        }
+    }
+}
+
+/// `url` without user, password and query, which may carry keys.
+pub fn redact(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (rest, query) = rest.split_once('?').map_or((rest, ""), |(rest, _)| (rest, "?..."));
+    let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}{query}")
+}
+
+impl FromStr for Input {
+    type Err = InputError;
+
+    fn from_str(text: &str) -> Result<Self, InputError> {
+        if text.is_empty() {
+            return Err(InputError::Empty);
+        }
+        if text == "-" {
+            return Ok(Input::Stdin);
+        }
+        if let Some(name) = text.strip_prefix("pattern:") {
+            return Pattern::by_name(name).map(Input::Pattern).ok_or_else(|| InputError::Pattern(name.to_owned()));
+        }
+        if text.starts_with("v4l2:") || text.starts_with("alsa:") {
+            return Err(InputError::Capture(text.to_owned()));
+        }
+        let Some((scheme, rest)) = text.split_once("://") else { return Ok(Input::File(PathBuf::from(text))) };
+        if scheme == "file" {
+            return Ok(Input::File(PathBuf::from(rest)));
+        }
+        if !Input::SCHEMES.contains(&format!("{scheme}://").as_str()) {
+            return Err(InputError::Scheme(redact(text)));
+        }
+        if rest.is_empty() || rest.starts_with('/') {
+            return Err(InputError::Host(redact(text)));
+        }
+        Ok(Input::Url(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_are_told_apart() {
+        assert_eq!("-".parse(), Ok(Input::Stdin));
+        assert_eq!("a/b.ts".parse(), Ok(Input::File("a/b.ts".into())));
+        assert_eq!("file:///a.ts".parse(), Ok(Input::File("/a.ts".into())));
+        assert_eq!("udp://239.1.1.1:5000".parse(), Ok(Input::Url("udp://239.1.1.1:5000".into())));
+        assert_eq!("".parse::<Input>(), Err(InputError::Empty));
+        assert!(matches!("gopher://x".parse::<Input>(), Err(InputError::Scheme(_))));
+        assert!(matches!("pattern:nope".parse::<Input>(), Err(InputError::Pattern(_))));
+        assert!(matches!("v4l2:/dev/video0".parse::<Input>(), Err(InputError::Capture(_))));
+        assert!(matches!("udp://".parse::<Input>(), Err(InputError::Host(_))));
+    }
+
+    #[test]
+    fn credentials_are_never_shown() {
+        assert_eq!(redact("rtsp://me:secret@cam:554/a?key=1"), "rtsp://cam:554/a?...");
+        assert_eq!(redact("udp://239.1.1.1:5000"), "udp://239.1.1.1:5000");
+    }
+}

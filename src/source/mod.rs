@@ -1,0 +1,142 @@
+//! Where pictures and sound come from: files, live streams, built-in patterns.
+//!
+//! A source is pulled by one thread. Lost signal, damaged pictures and missing time stamps are data ([`Unit`]), not errors.
+
+mod ffmpeg;
+mod input;
+mod live;
+mod offline;
+mod pattern;
+mod reconnect;
+mod timeline;
+
+pub use ffmpeg::silence_library_log;
+pub use input::Input;
+pub use live::Live;
+pub use offline::Offline;
+pub use pattern::{Pattern, PatternSource};
+
+use crate::frame::{AudioBlock, Frame};
+use crate::time::{Clock, Stamp};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// The next thing that a source has to say.
+#[derive(Debug)]
+pub enum Unit {
+    /// A picture.
+    Video(Frame),
+    /// A block of sound.
+    Audio(AudioBlock),
+    /// Nothing arrived for a while (live sources, several times per second).
+    Idle(Stamp),
+    /// The source cannot be reached; it is being opened again. Repeated for each failed attempt.
+    Lost {
+        /// When.
+        stamp: Stamp,
+        /// Why, in English.
+        reason: String,
+    },
+    /// Opened: what it holds.
+    Opened {
+        /// When.
+        stamp: Stamp,
+        /// "1920x1080 h264, 48000 Hz 2 ch aac".
+        format: String,
+        /// Whether there is a video stream.
+        video: bool,
+        /// Whether there is an audio stream.
+        audio: bool,
+    },
+    /// The input ended, as files do.
+    End,
+}
+
+/// What a source cannot be opened with. Exit code 3.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such file.
+    #[error("{}: no such file", .0.display())]
+    NotFound(PathBuf),
+    /// A folder where a file should be.
+    #[error("{}: is a directory, not a media file", .0.display())]
+    Directory(PathBuf),
+    /// Nothing in it.
+    #[error("{}: the file is empty", .0.display())]
+    Empty(PathBuf),
+    /// The operating system refused.
+    #[error("{}: cannot be read", .path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// FFmpeg found neither picture nor sound in it.
+    #[error("{0}: not a media file, or of a kind that Picket does not read")]
+    NotMedia(String),
+    /// FFmpeg could not open it.
+    #[error("{input}: cannot be opened: {reason}")]
+    Open {
+        /// The input without credentials.
+        input: String,
+        /// FFmpeg's word for it.
+        reason: String,
+    },
+    /// Not an input at all.
+    #[error("{0}")]
+    Input(#[from] input::InputError),
+}
+
+/// What every kind of source is opened with.
+#[derive(Clone)]
+pub struct Context {
+    /// Stamps live units.
+    pub clock: Arc<dyn Clock>,
+    /// Set by the owner to make a blocked source return.
+    pub stop: Arc<AtomicBool>,
+    /// Seeds the jitter of reconnects; different for each device and source.
+    pub seed: u64,
+    /// A live source that sends nothing for this long is closed and opened again.
+    pub reopen_after: Duration,
+}
+
+/// An open source.
+pub enum Source {
+    /// As fast as it decodes, on media time.
+    Offline(Box<Offline>),
+    /// In real time, reconnecting for ever.
+    Live(Live),
+    /// Scripted.
+    Pattern(PatternSource),
+}
+
+impl Source {
+    /// Opens `input` to be read once, as fast as it decodes. Blocks; fails when it cannot be opened.
+    pub fn open_offline(input: &Input, context: &Context) -> Result<Self, Error> {
+        Ok(match input {
+            Input::Pattern(pattern) => Source::Pattern(PatternSource::new(*pattern, None)),
+            media => Source::Offline(Box::new(Offline::open(media, context)?)),
+        })
+    }
+
+    /// Watches `input` in real time. Never fails: what cannot be opened is tried again and told as [`Unit::Lost`].
+    pub fn open_live(input: &Input, context: &Context) -> Self {
+        match input {
+            Input::Pattern(pattern) => Source::Pattern(PatternSource::new(*pattern, Some(context.clone()))),
+            media => Source::Live(Live::start(media.clone(), context.clone())),
+        }
+    }
+
+    /// The next unit. Live sources return at least five times per second.
+    pub fn next_unit(&mut self) -> Unit {
+        match self {
+            Source::Offline(source) => source.next_unit(),
+            Source::Live(source) => source.next_unit(),
+            Source::Pattern(source) => source.next_unit(),
+        }
+    }
+}
