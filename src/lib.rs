@@ -8,6 +8,8 @@ pub mod frame;
 pub mod kernels;
 pub mod health;
 pub mod source;
+pub mod features;
 pub mod detect;
 pub mod alert;
 pub mod pipeline;
+pub mod cli;

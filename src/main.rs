@@ -1,1 +1,4 @@
-fn main() {}
+//! tmp
+fn main() {
+    picket::cli::tmp(&std::env::args().nth(1).unwrap());
+}

@@ -97,13 +97,13 @@ impl Incidents {
     /// Whether a cause that is present now explains this line's defect.
     fn hidden(&self, index: usize) -> bool {
         let effect = self.lines[index].defect;
-        self.lines.iter().any(|line| hides(line.defect, effect) && line.is_present())
+        self.lines.iter().any(|line| line.explains(effect) && line.is_present())
     }
 
     /// Whether a cause of it has been raised.
     fn hidden_by_raised(&self, index: usize) -> bool {
         let effect = self.lines[index].defect;
-        self.lines.iter().any(|line| hides(line.defect, effect) && matches!(line.phase, Phase::Open(_)))
+        self.lines.iter().any(|line| line.explains(effect) && matches!(line.phase, Phase::Open(_)))
     }
 
     fn advance(&mut self, index: usize, at: Stamp, alerts: &mut Vec<Alert>) {
@@ -142,7 +142,7 @@ impl Incidents {
         alert.masks = self
             .lines
             .iter()
-            .filter(|line| hides(seen.defect, line.defect) && line.is_present())
+            .filter(|line| self.lines[index].explains(line.defect) && line.is_present())
             .map(|line| line.defect)
             .collect();
         self.lines[index].phase = Phase::Open(open);
@@ -222,6 +222,11 @@ impl Incidents {
 }
 
 impl Line {
+    /// Whether `effect` needs no alert of its own while this is there.
+    fn explains(&self, effect: Defect) -> bool {
+        hides(self.defect, effect) && self.seen.is_some_and(|seen| seen.scope.covers(effect.scope()))
+    }
+
     fn is_present(&self) -> bool {
         match self.phase {
             Phase::Open(_) => true,

@@ -22,7 +22,7 @@ impl Hold {
             Defect::Black => (1_200, 500),
             Defect::Freeze => (1_000, 500),
             Defect::BlockCorruption => (0, 500),
-            Defect::Silence => (1_900, 300),
+            Defect::Silence => (2_000, 300),
         };
         Self { raise_after: Duration::from_millis(raise_ms), clear_after: Duration::from_millis(clear_ms) }
     }

@@ -1,5 +1,12 @@
 //! The defects of the catalogue: one file each, one question each - is it present in this unit?
 
+mod silence;
+mod stream_loss;
+
+pub use silence::Silence;
+pub use stream_loss::StreamLoss;
+
+use crate::features::{AudioFeatures, TransportFeatures, VideoFeatures};
 use crate::time::MediaTime;
 
 /// A kind of defect. The names are stable: file names here, configuration keys, topic values.
@@ -21,6 +28,15 @@ impl Defect {
     /// All, causes before effects.
     pub const ALL: [Defect; 5] =
         [Defect::StreamLoss, Defect::Black, Defect::Freeze, Defect::BlockCorruption, Defect::Silence];
+
+    /// What it touches.
+    pub fn scope(self) -> Scope {
+        match self {
+            Defect::StreamLoss => Scope::Programme,
+            Defect::Black | Defect::Freeze | Defect::BlockCorruption => Scope::Picture,
+            Defect::Silence => Scope::Sound,
+        }
+    }
 
     /// As it stands in messages and configuration.
     pub fn name(self) -> &'static str {
@@ -70,6 +86,24 @@ pub enum Presence {
     Unclear,
 }
 
+/// What of the programme a defect touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The picture.
+    Picture,
+    /// The sound.
+    Sound,
+    /// Both.
+    Programme,
+}
+
+impl Scope {
+    /// Whether all of `other` lies in it.
+    pub fn covers(self, other: Scope) -> bool {
+        self == Scope::Programme || self == other
+    }
+}
+
 /// A rectangle of the picture, in luma samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
@@ -88,6 +122,8 @@ pub struct Region {
 pub struct Observation {
     /// Which defect.
     pub defect: Defect,
+    /// What it touches; a cause explains only what lies in it.
+    pub scope: Scope,
     /// Whether it is there.
     pub presence: Presence,
     /// Where the detector knows better than "at this unit" when the present state of affairs began.
@@ -106,4 +142,34 @@ pub struct Observation {
     pub region: Option<Region>,
     /// What is wrong, in English, without a full stop: "picture is black".
     pub phrase: &'static str,
+}
+
+/// All detectors of one source.
+#[derive(Debug, Default)]
+pub struct Detectors {
+    silence: Silence,
+    stream_loss: StreamLoss,
+}
+
+/// What the detectors say of one unit.
+pub type Observations = heapless::Vec<Observation, { Defect::ALL.len() }>;
+
+impl Detectors {
+    /// Looks at a picture.
+    pub fn video(&mut self, _features: &VideoFeatures, _said: &mut Observations) {}
+
+    /// Looks at 100 ms of sound.
+    pub fn audio(&mut self, features: &AudioFeatures, said: &mut Observations) {
+        say(self.silence.observe(features), said);
+    }
+
+    /// Looks at what arrives.
+    pub fn transport(&mut self, features: &TransportFeatures, said: &mut Observations) {
+        say(self.stream_loss.observe(features), said);
+    }
+}
+
+fn say(observation: Observation, said: &mut Observations) {
+    // One place for each defect, and no detector speaks twice of one unit.
+    let _ = said.push(observation);
 }

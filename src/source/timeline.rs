@@ -27,7 +27,8 @@ const BEHIND_MAX: i64 = 500_000_000;
 #[derive(Clone, Copy, Debug, Default)]
 struct Line {
     offset: i64,
-    last: Option<(i64, i64)>,
+    before_jump: Option<i64>,
+    last: Option<i64>,
     step: i64,
 }
 
@@ -38,7 +39,6 @@ pub struct Timeline {
     anchored: bool,
     live: bool,
     newest: Option<(i64, Mono)>,
-    jumps: u64,
 }
 
 impl Timeline {
@@ -52,16 +52,11 @@ impl Timeline {
         self.anchored
     }
 
-    /// Jumps that were taken out so far.
-    pub fn jumps(&self) -> u64 {
-        self.jumps
-    }
-
     /// Makes `raw_ns` zero; after a reconnect, the place where the axis stands now.
     pub fn anchor(&mut self, raw_ns: i64, now: Mono) {
         let at = self.now(now).0;
         for line in &mut self.lines {
-            *line = Line { offset: at - raw_ns, last: None, step: 0 };
+            *line = Line { offset: at - raw_ns, ..Line::default() };
         }
         self.anchored = true;
         self.newest = Some((at, now));
@@ -84,10 +79,16 @@ impl Timeline {
     /// The place of a unit whose stamp is `raw_ns` and which lasts `duration_ns` (0: unknown).
     pub fn place(&mut self, track: Track, raw_ns: i64, duration_ns: i64, arrived: Mono) -> MediaTime {
         let line = self.lines[track as usize];
-        if let Some((last_raw, last_at)) = line.last {
-            let step = raw_ns - last_raw;
+        if let Some(last_at) = line.last {
+            let gap = if line.step > 0 { line.step } else { duration_ns };
+            let follows = |offset: i64| (raw_ns + offset - last_at - gap).abs() <= BEHIND_MAX;
+            // Pictures change places between coding and display, so some from before a jump come after it.
+            if !follows(line.offset) && line.before_jump.is_some_and(follows) {
+                let at = raw_ns + line.before_jump.unwrap_or(line.offset);
+                return MediaTime(at);
+            }
+            let step = raw_ns + line.offset - last_at;
             if !(-BACK_MAX..=FORWARD_MAX).contains(&step) {
-                let gap = if line.step > 0 { line.step } else { duration_ns };
                 self.jump(track, last_at + gap - raw_ns);
             }
         }
@@ -100,7 +101,7 @@ impl Timeline {
                 at += behind;
             }
         }
-        self.lines[track as usize].last = Some((raw_ns, at));
+        self.lines[track as usize].last = Some(at);
         self.lines[track as usize].step = duration_ns;
         if self.newest.is_none_or(|(newest, _)| at >= newest) {
             self.newest = Some((at, arrived));
@@ -110,9 +111,10 @@ impl Timeline {
 
     fn jump(&mut self, track: Track, offset: i64) {
         let other = self.lines[1 - track as usize].offset;
+        let line = &mut self.lines[track as usize];
+        line.before_jump = Some(line.offset);
         // The other stream has jumped already, or will: keep sound and picture together.
-        self.lines[track as usize].offset = if (other - offset).abs() <= APART_MAX { other } else { offset };
-        self.jumps += 1;
+        line.offset = if (other - offset).abs() <= APART_MAX { other } else { offset };
     }
 }
 
@@ -143,7 +145,17 @@ mod tests {
             assert_eq!(video.0 - audio.0, FRAME / 2);
             assert!(video.0 < 6 * S, "{video:?}");
         }
-        assert_eq!(timeline.jumps(), 4);
+    }
+
+    #[test]
+    fn pictures_out_of_order_around_a_jump_stay_in_place() {
+        let mut timeline = Timeline::new(false);
+        timeline.anchor(0, Mono(0));
+        let mut placed = Vec::new();
+        for (n, jump) in [(0, 0), (1, 0), (2, -3 * S), (3, 0), (4, -3 * S), (5, -3 * S)] {
+            placed.push(timeline.place(Track::Video, 10 * S + n * FRAME + jump, FRAME, Mono(0)).0 - 10 * S);
+        }
+        assert_eq!(placed, [0, FRAME, 2 * FRAME, 3 * FRAME, 4 * FRAME, 5 * FRAME]);
     }
 
     #[test]

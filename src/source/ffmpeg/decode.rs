@@ -178,7 +178,7 @@ fn receive_pictures(
         }
         damaged += u64::from(decode.any());
         let duration = if track.found.rate > 0.0 { (1e9 / track.found.rate) as i64 } else { 40_000_000 };
-        let raw = match picture.timestamp() {
+        let raw = match picture.pts().or(picture.timestamp()) {
             Some(stamp) => nanos(stamp, track.found.time_base),
             None => track.last.map_or(0, |last| last + duration),
         };
@@ -221,7 +221,7 @@ fn receive_sound(track: &mut AudioTrack, timeline: &mut Timeline, arrived: Mono,
         if rate == 0 || block.channels == 0 || !sound::interleave(&sound, &mut block.samples) {
             continue;
         }
-        let stamp = sound.timestamp().map(|stamp| nanos(stamp, track.found.time_base));
+        let stamp = sound.pts().or(sound.timestamp()).map(|stamp| nanos(stamp, track.found.time_base));
         let raw = stamp.or(track.next).unwrap_or(0);
         let duration = block.frames() as i64 * 1_000_000_000 / i64::from(rate);
         track.next = Some(raw + duration);

@@ -1,0 +1,85 @@
+//! What arrives and what does not: gaps in picture and sound, on the source's own axis.
+
+use crate::frame::{AudioBlock, Frame};
+use crate::time::{MediaTime, Stamp};
+use std::time::Duration;
+
+/// Whether picture and sound keep coming.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct TransportFeatures {
+    /// When this was seen.
+    pub stamp: Stamp,
+    /// Set while the source cannot be reached: since when.
+    pub unreachable_since: Option<MediaTime>,
+    /// End of the last picture, where pictures are expected.
+    pub video_until: Option<MediaTime>,
+    /// End of the last sound, where sound is expected.
+    pub audio_until: Option<MediaTime>,
+    /// The gap that this very unit ended.
+    pub gap_ended: Option<(MediaTime, MediaTime)>,
+}
+
+/// Follows units as they come.
+#[derive(Clone, Debug, Default)]
+pub struct TransportTracker {
+    now: TransportFeatures,
+    expects: (bool, bool),
+    last_picture: Option<MediaTime>,
+}
+
+impl TransportTracker {
+    /// The source was opened: which streams to expect.
+    pub fn opened(&mut self, stamp: Stamp, video: bool, audio: bool) -> TransportFeatures {
+        self.expects = (video, audio);
+        self.now.unreachable_since = None;
+        self.last_picture = None;
+        self.now.video_until = video.then_some(self.now.video_until.unwrap_or(stamp.at));
+        self.now.audio_until = audio.then_some(self.now.audio_until.unwrap_or(stamp.at));
+        self.seen(stamp)
+    }
+
+    /// The source cannot be reached.
+    pub fn lost(&mut self, stamp: Stamp) -> TransportFeatures {
+        let until = self.now.video_until.or(self.now.audio_until);
+        self.now.unreachable_since.get_or_insert(until.unwrap_or(stamp.at));
+        self.seen(stamp)
+    }
+
+    /// Nothing came, but time went on.
+    pub fn idle(&mut self, stamp: Stamp) -> TransportFeatures {
+        self.seen(stamp)
+    }
+
+    /// A picture came.
+    pub fn picture(&mut self, frame: &Frame) -> TransportFeatures {
+        let at = frame.stamp.at;
+        let step = self.last_picture.map_or(Duration::ZERO, |last| at.since(last));
+        self.last_picture = Some(at);
+        let gap = self.now.video_until.map(|until| (until, at));
+        // A picture lasts until the next; how long this one will, the step before it tells.
+        self.now.video_until = Some(at.plus(step.min(Duration::from_millis(200))));
+        self.now.unreachable_since = None;
+        let mut features = self.seen(frame.stamp);
+        features.gap_ended = gap;
+        features
+    }
+
+    /// Sound came.
+    pub fn sound(&mut self, block: &AudioBlock) -> TransportFeatures {
+        let at = block.stamp.at;
+        let length = Duration::from_secs_f64(block.frames() as f64 / f64::from(block.rate.max(1)));
+        let gap = self.now.audio_until.map(|until| (until, at));
+        self.now.audio_until = Some(at.plus(length));
+        self.now.unreachable_since = None;
+        let mut features = self.seen(block.stamp);
+        features.gap_ended = gap;
+        features
+    }
+
+    fn seen(&mut self, stamp: Stamp) -> TransportFeatures {
+        // Streams of one programme do not lie in order of their stamps; time is the furthest seen.
+        let at = self.now.stamp.at.max(stamp.at);
+        self.now.stamp = Stamp { at, arrived: stamp.arrived };
+        self.now
+    }
+}
