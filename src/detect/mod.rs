@@ -1,8 +1,12 @@
 //! The defects of the catalogue: one file each, one question each - is it present in this unit?
 
+mod black;
+mod freeze;
 mod silence;
 mod stream_loss;
 
+pub use black::Black;
+pub use freeze::Freeze;
 pub use silence::Silence;
 pub use stream_loss::StreamLoss;
 
@@ -147,6 +151,8 @@ pub struct Observation {
 /// All detectors of one source.
 #[derive(Debug, Default)]
 pub struct Detectors {
+    black: Black,
+    freeze: Freeze,
     silence: Silence,
     stream_loss: StreamLoss,
 }
@@ -156,7 +162,10 @@ pub type Observations = heapless::Vec<Observation, { Defect::ALL.len() }>;
 
 impl Detectors {
     /// Looks at a picture.
-    pub fn video(&mut self, _features: &VideoFeatures, _said: &mut Observations) {}
+    pub fn video(&mut self, features: &VideoFeatures, said: &mut Observations) {
+        say(self.black.observe(features), said);
+        say(self.freeze.observe(features), said);
+    }
 
     /// Looks at 100 ms of sound.
     pub fn audio(&mut self, features: &AudioFeatures, said: &mut Observations) {
