@@ -18,7 +18,7 @@ BINARY ?= $(TARGET_DIR)/$(PROFILE)/picket
 .PHONY: help setup setup-build setup-test setup-cross build run test check fmt-check clippy deny texts unit cross cross-test install clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: ## install what is missing of all packages (Debian 12; root or sudo)
 	@board/setup.sh build test cross
