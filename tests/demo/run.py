@@ -2,11 +2,12 @@
 """The demo of `make run`: a live stream with defects planted at known times, a broker, the daemon, and its alerts as they arrive.
 
 Everything is on loopback and in one temporary folder; nothing outlives this program. Exit code 0 when every planted defect was
-reported and nothing else was, 1 when not, 3 when something could not be started.
+reported and nothing else was, 1 when not, 3 when something could not be started, 128 + n when stopped by signal n.
 """
 import argparse
 import os
 import queue
+import shlex
 import shutil
 import signal
 import socket
@@ -22,6 +23,7 @@ import footage
 import score
 import sender
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE_S = 4.0  # after the last packet, for the last news
 TTY = sys.stdout.isatty()
 COLOURS = {"critical": "31;1", "major": "31", "minor": "33", "warning": "33", "cleared": "32", "plant": "36"}
@@ -29,6 +31,10 @@ COLOURS = {"critical": "31;1", "major": "31", "minor": "33", "warning": "33", "c
 
 class Stop(Exception):
     """Something could not be started, or somebody pressed Ctrl-C."""
+
+    def __init__(self, text, code=3):
+        super().__init__(text)
+        self.code = code
 
 
 def paint(text, kind):
@@ -57,7 +63,10 @@ class Children:
 
     def start(self, name, command, **options):
         # A session of its own: Ctrl-C reaches us alone, and we end them in order.
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, **options)
+        try:
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, **options)
+        except OSError as error:
+            raise Stop(f"{command[0]} cannot be started: {error.strerror}") from error
         self.started.append((name, child))
         return child
 
@@ -211,32 +220,37 @@ def demo(options, children, work):
     return 0 if good else 1
 
 
+def ignore_signals():
+    # A second Ctrl-C must not leave children behind.
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def interrupted(number, _frame):
-    raise Stop(f"stopped by {signal.Signals(number).name}")
+    ignore_signals()
+    raise Stop(f"stopped by {signal.Signals(number).name}", 128 + number)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--daemon", nargs="+", default=["target/quick/picket"], help="the program, and arguments before 'run'")
+    parser.add_argument("--daemon", type=shlex.split, default=["target/quick/picket"], help="the program, with arguments before 'run' if it needs any")
     parser.add_argument("--cache", default="target/demo", help="where the footage is kept")
     options = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, interrupted)
     children, work = Children(), Path(tempfile.mkdtemp(prefix="picket-demo-"))
     try:
         return demo(options, children, work)
     except Stop as stop:
         print(f"\ndemo: {stop}", file=sys.stderr)
-        if tail := log_tail(work):
+        if stop.code == 3 and (tail := log_tail(work)):
             print(f"the last lines of picket's log:\n{tail}", file=sys.stderr)
-        return 3
+        return stop.code
     except subprocess.CalledProcessError as error:
         print(f"demo: FFmpeg could not make the footage (exit code {error.returncode})", file=sys.stderr)
         return 3
     finally:
-        # A second Ctrl-C must not leave children behind.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        ignore_signals()
         children.end_all()
         shutil.rmtree(work, ignore_errors=True)
 
