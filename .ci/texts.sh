@@ -3,9 +3,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
+# Not from git: a release's tarball has none.
+list() { find . -path ./target -prune -o -path ./.git -prune -o -type f "$@" -print | sort; }
+mapfile -t scripts < <(list '(' -name '*.sh' -o -path ./.ci/run ')')
 shellcheck "${scripts[@]}"
-mapfile -t pythons < <(git ls-files '*.py')
+mapfile -t pythons < <(list -name '*.py')
 python3 - "${pythons[@]}" <<'PY'
 import ast, sys
 for path in sys.argv[1:]:
