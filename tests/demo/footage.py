@@ -109,5 +109,7 @@ def make(cache, log=print):
     part = cache / "footage.done.ts"
     part.write_bytes(data)
     part.rename(finished)
-    whole.unlink()
+    for old in (whole, *cache.glob("footage-*.ts")):
+        if old != finished:
+            old.unlink()
     return finished

@@ -135,6 +135,7 @@ input = "udp://127.0.0.1:{stream_port}"
 """)
     # The caller's own settings must not leak into the demo.
     clean = {k: v for k, v in os.environ.items() if not k.startswith("PICKET_") and k not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")}
+    clean["RUST_BACKTRACE"] = "0"  # the log's last lines should be the reason
     with (work / "picket.log").open("wb") as log:
         return children.start("picket", [*binary, "run", "--config", str(config)], env=clean, stdout=log, stderr=subprocess.STDOUT)
 
