@@ -75,10 +75,10 @@ class Index:
         return self.video[self.picture(packet)][1] - self.first_pts
 
     def packet_at(self, footage_s, sound=False):
-        """The packet in which the first picture (or sound) of this footage time begins."""
+        """The packet in which the picture (or the block of sound) of this footage time begins."""
         units = self.audio if sound else self.video
-        due = self.first_pts + footage_s
-        return next((i for i, pts in units if pts >= due - 0.001), units[-1][0])
+        due = self.first_pts + footage_s + 0.001
+        return units[max(bisect_right(units, due, key=lambda unit: unit[1]) - 1, 0)][0]
 
     def key_at(self, footage_s):
         """The packet in which the nearest picture that decodes by itself begins."""
