@@ -13,7 +13,7 @@ import ts
 
 FPS = 25
 GOP_S = 2  # an IDR picture every 2 s: damage ends there, and the stream resumes there
-LOSS, FLIPS = 0.004, 0.002  # shares of the video packets
+LOSS, FLIPS = 0.005, 0.002  # shares of the video packets
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,10 @@ def filter_graph():
     first, last = int(freeze.start * FPS), int(freeze.end * FPS) - 1
     edge = 0.5 / FPS  # half a picture, so that float times never decide
     return ";".join([
-        "mandelbrot=s=1920x1080:r=25:start_scale=0.012:start_x=-0.743643887037151:start_y=-0.131825904205330:maxiter=600,"
-        f"trim=end_frame=1,gblur=sigma=3,hue=s=0.45,loop=loop=-1:size=1,setpts=N/{FPS}/TB,"
-        "crop=1280:720:x='320+310*sin(t/3.1)':y='180+170*sin(t/2.3+1)',format=yuv420p[scene]",
+        "mandelbrot=s=3840x2160:r=25:start_scale=0.012:start_x=-0.743643887037151:start_y=-0.131825904205330:maxiter=600,"
+        f"trim=end_frame=1,gblur=sigma=6,hue=s=0.45,loop=loop=-1:size=1,settb=1/{FPS},setpts=N,"
+        # Panned at twice the size, so that it moves by half pixels: a jerky pan would be a defect of its own.
+        "format=yuv444p,crop=2560:1440:x='640+620*sin(t/3.1)':y='360+340*sin(t/2.3+1)',scale=1280:720:flags=bilinear,format=yuv420p[scene]",
         "testsrc2=s=240x160:r=25,hue=s=0.6,boxblur=3[card]",
         f"life=s=160x90:r={FPS}:mold=10:ratio=0.3:seed=11:life_color=#c8b090:death_color=#405060:mold_color=#506850,scale=240:136,boxblur=3[crowd]",
         "[scene][card]overlay=x='520+480*sin(t*0.9)':y='280+200*cos(t*0.7)':shortest=0[one]",
@@ -68,7 +69,7 @@ def filter_graph():
 def encode_command(path):
     return ["ffmpeg", "-nostdin", "-v", "error", "-y", "-filter_complex", filter_graph(), "-map", "[v]", "-map", "[a]", "-t", str(LENGTH_S),
             "-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-g", str(FPS * GOP_S), "-keyint_min", str(FPS * GOP_S), "-sc_threshold", "0", "-slices", "8",
-            "-b:v", "5M", "-maxrate", "5M", "-bufsize", "2500k", "-c:a", "mp2", "-b:a", "192k",
+            "-crf", "25", "-maxrate", "14M", "-bufsize", "14M", "-c:a", "mp2", "-b:a", "192k",
             "-muxdelay", "0.2", "-muxpreload", "0.2", "-pat_period", "0.2", "-f", "mpegts", str(path)]
 
 
