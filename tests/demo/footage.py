@@ -13,7 +13,7 @@ import ts
 
 FPS = 25
 GOP_S = 2  # an IDR picture every 2 s: damage ends there, and the stream resumes there
-LOSS, FLIPS = 0.005, 0.002  # shares of the video packets
+LOSS, FLIPS = 0.02, 0.01  # shares of the video packets
 
 
 @dataclass(frozen=True)
