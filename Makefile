@@ -1,0 +1,75 @@
+# Everything a developer calls. The logic is in board/*.sh, .ci/*.sh and tests/demo/; each target installs what it needs.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO := board/cargo.sh
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+ARM := aarch64-unknown-linux-gnu
+
+# Where `make install` puts things; PROFILE=release for packages, BINARY=... for one built elsewhere (the cross build).
+DESTDIR ?=
+PREFIX ?= /usr
+SYSCONFDIR ?= /etc
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+PROFILE ?= quick
+BINARY ?= $(TARGET_DIR)/$(PROFILE)/picket
+
+.PHONY: help setup setup-build setup-test setup-cross build run test check fmt-check clippy deny texts unit cross cross-test install clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install what is missing of all packages (Debian 12; root or sudo)
+	@board/setup.sh build test cross
+setup-build:
+	@board/setup.sh build
+setup-test:
+	@board/setup.sh build test
+setup-cross:
+	@board/setup.sh build test cross
+
+build: setup-build ## build the daemon, optimised but quick to link
+	$(CARGO) build --locked --profile $(PROFILE)
+
+run: setup-test build ## demo: a live stream with planted defects, a broker, and the alerts as they arrive (about a minute)
+	@python3 -B tests/demo/run.py --daemon $(TARGET_DIR)/$(PROFILE)/picket --cache $(TARGET_DIR)/demo
+
+test: setup-test ## all tests of this machine
+	python3 -B -m unittest discover -q -s tests/demo
+	$(CARGO) test --locked
+
+check: fmt-check clippy texts unit deny test ## format, clippy, scripts, systemd files, licences and advisories, tests
+fmt-check: setup-build
+	$(CARGO) fmt --check
+clippy: setup-build
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+texts: setup-test
+	@.ci/texts.sh
+unit: setup-test
+	@.ci/unit.sh
+deny: setup-test
+	@.ci/deny.sh
+
+cross: setup-cross ## build the stripped aarch64 daemon (fat LTO: some minutes)
+	$(CARGO) build --locked --release --target $(ARM)
+	@.ci/binary.sh $(TARGET_DIR)/$(ARM)/release/picket
+
+cross-test: setup-cross ## the library's tests for aarch64 under qemu: NEON alone, then with all that qemu knows
+	QEMU_CPU=cortex-a53 $(CARGO) test --locked --target $(ARM) --lib
+	QEMU_CPU=max $(CARGO) test --locked --target $(ARM) --lib
+
+# No dependency on `build`: root installs what a user has built.
+install: ## install into DESTDIR: binary, systemd files, default configuration
+	@[[ -f "$(BINARY)" ]] || { echo "install: $(BINARY) is not there: run 'make build' first" >&2; exit 1; }
+	install -D -m 755 "$(BINARY)" "$(DESTDIR)$(PREFIX)/bin/picket"
+	install -D -m 644 systemd/picket.service "$(DESTDIR)$(UNITDIR)/picket.service"
+	install -D -m 644 systemd/picket.sysusers "$(DESTDIR)$(PREFIX)/lib/sysusers.d/picket.conf"
+	install -D -m 644 systemd/picket.tmpfiles "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/picket.conf"
+	install -d -m 755 "$(DESTDIR)$(SYSCONFDIR)/picket/conf.d"
+	# A configuration that somebody has edited stays.
+	[[ -e "$(DESTDIR)$(SYSCONFDIR)/picket/picket.toml" ]] || install -m 644 systemd/picket.toml "$(DESTDIR)$(SYSCONFDIR)/picket/picket.toml"
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/doc/picket" LICENSE LICENSE-APACHE LICENSE-MIT $(wildcard README.md)
+
+clean: ## remove all that was built
+	rm -rf "$(TARGET_DIR)"
