@@ -14,6 +14,10 @@ pub struct DeviceId(String);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StartCount(pub u32);
 
+/// This boot of the machine: the first 8 hexadecimal digits of the kernel's boot id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BootId(String);
+
 /// One stretch of one defect on one source. `<device>-<start>-<source>-<sequence>` in text: unique over the fleet and
 /// over restarts, and the same whatever order the source threads run in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,6 +72,17 @@ impl DeviceId {
     /// The 12 digits alone.
     pub fn digits(&self) -> &str {
         &self.0[3..]
+    }
+}
+
+impl BootId {
+    /// From the kernel's boot id, a UUID (/proc/sys/kernel/random/boot_id).
+    pub fn from_kernel(boot_id: &str) -> Self {
+        Self(boot_id.chars().filter(char::is_ascii_hexdigit).take(8).collect())
+    }
+    /// As it stands in messages.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

@@ -11,5 +11,8 @@ pub mod source;
 pub mod features;
 pub mod detect;
 pub mod alert;
+pub mod wire;
+pub mod outbox;
+pub mod mqtt;
 pub mod pipeline;
 pub mod cli;

@@ -1,0 +1,32 @@
+//! The link to the broker.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How to reach the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// `None`: plain TCP.
+    pub tls: Option<Tls>,
+    /// User name, where the broker wants one.
+    pub user: Option<String>,
+    /// File that holds the password, without a line's end.
+    pub password_file: Option<PathBuf>,
+    /// Keep-alive, at least 5 s.
+    pub keep_alive: Duration,
+    /// The longest random wait before reconnecting after the broker said that it is unavailable.
+    pub reconnect_spread: Duration,
+}
+
+/// Certificates, PEM files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// Authorities that may have signed the broker's certificate. `None`: those of the system.
+    pub ca: Option<PathBuf>,
+    /// Our certificate and its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
