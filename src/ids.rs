@@ -1,6 +1,8 @@
 //! Names of things. None needs a random number: a name can be made offline and is never made twice.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A configured source: 1 to 32 of `[a-z0-9-]`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,22 +95,23 @@ impl IncidentId {
     }
 }
 
-/// Makes the incident ids of one source.
+/// Makes the incident ids of one source. Clones share the sequence, so that a thread that takes over from one that
+/// failed makes no id again.
 #[derive(Clone, Debug)]
 pub struct IncidentIds {
     prefix: String,
-    sequence: u32,
+    sequence: Arc<AtomicU32>,
 }
 
 impl IncidentIds {
     /// Ids of `source` on `device` since its `start`-th start.
     pub fn new(device: &DeviceId, start: StartCount, source: &SourceId) -> Self {
-        Self { prefix: format!("{}-{}-{}", device.digits(), start.0, source.as_str()), sequence: 0 }
+        Self { prefix: format!("{}-{}-{}", device.digits(), start.0, source.as_str()), sequence: Arc::default() }
     }
     /// The next one.
     pub fn next_id(&mut self) -> IncidentId {
-        self.sequence += 1;
-        IncidentId(format!("{}-{}", self.prefix, self.sequence))
+        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        IncidentId(format!("{}-{sequence}", self.prefix))
     }
 }
 
@@ -152,7 +155,8 @@ mod tests {
     fn incident_ids_count_up() -> Result<(), IdError> {
         let mut ids = IncidentIds::new(&DeviceId::offline(), StartCount(7), &SourceId::new("sdi-1")?);
         assert_eq!(ids.next_id().as_str(), "000000000000-7-sdi-1-1");
-        assert_eq!(ids.next_id().as_str(), "000000000000-7-sdi-1-2");
+        assert_eq!(ids.clone().next_id().as_str(), "000000000000-7-sdi-1-2");
+        assert_eq!(ids.next_id().as_str(), "000000000000-7-sdi-1-3");
         Ok(())
     }
 }

@@ -1,4 +1,7 @@
-//! tmp
-fn main() {
-    picket::cli::tmp(&std::env::args().nth(1).unwrap());
+//! The one binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    picket::cli::main()
 }

@@ -1,23 +1,17 @@
 //! One unit through all stages of one source.
 
-use crate::alert::{Alert, ClearedBy, Incidents};
-use crate::detect::{Detectors, Observations};
+use crate::alert::{Alert, ClearedBy, Incidents, Transition};
+use crate::detect::{Defect, Detectors, Observations};
+use crate::evidence;
 use crate::features::{AudioAnalyzer, TransportFeatures, TransportTracker, VideoAnalyzer};
 use crate::frame::{AudioBlock, Frame};
 use crate::health::{Signal, SourceStatus};
 use crate::ids::{IncidentIds, SourceId};
 use crate::kernels::Kernels;
 use crate::source::Unit;
-use crate::time::Stamp;
-
-/// What leaves a source's thread: small, and never a frame.
-#[derive(Clone, Debug)]
-pub enum Report {
-    /// News of an incident.
-    Alert(Box<Alert>),
-    /// How the source is doing.
-    Status(SourceId, Box<SourceStatus>),
-}
+use crate::time::{MediaTime, Stamp};
+use crate::wire::{OpenIncident, SourceState};
+use std::time::Duration;
 
 /// How a pipeline is set up.
 #[derive(Clone, Debug)]
@@ -35,29 +29,30 @@ pub struct Settings {
 /// The stages of one source.
 #[derive(Debug)]
 pub struct Pipeline {
-    settings: Settings,
+    evidence: bool,
     video: VideoAnalyzer,
     audio: AudioAnalyzer,
     transport: TransportTracker,
     detectors: Detectors,
     incidents: Incidents,
     status: SourceStatus,
+    rate: Rate,
     now: Stamp,
 }
 
 impl Pipeline {
     /// Ready for the first unit.
     pub fn new(settings: Settings, ids: IncidentIds) -> Self {
-        let incidents = Incidents::new(settings.source.clone(), ids, &settings.incidents);
         Self {
+            evidence: settings.evidence,
             video: VideoAnalyzer::new(settings.kernels),
             audio: AudioAnalyzer::default(),
             transport: TransportTracker::default(),
             detectors: Detectors::default(),
-            incidents,
+            incidents: Incidents::new(settings.source, ids, &settings.incidents),
             status: SourceStatus::default(),
+            rate: Rate::default(),
             now: Stamp::default(),
-            settings,
         }
     }
 
@@ -66,22 +61,40 @@ impl Pipeline {
         &self.status
     }
 
+    /// How the source is doing and what is wrong with it.
+    pub fn state(&self) -> SourceState {
+        let open = self.incidents.open();
+        SourceState {
+            status: self.status.clone(),
+            open: open.map(|(id, defect, severity)| OpenIncident { id: id.clone(), defect, severity }).collect(),
+        }
+    }
+
+    /// Place of the last unit.
+    pub fn now(&self) -> Stamp {
+        self.now
+    }
+
     /// Takes `unit` through all stages and appends what is news.
     pub fn step(&mut self, unit: Unit, alerts: &mut Vec<Alert>) {
+        let before = alerts.len();
         match unit {
             Unit::Video(frame) => self.picture(frame, alerts),
             Unit::Audio(block) => self.sound(&block, alerts),
             Unit::Idle(stamp) => {
+                self.status.fps = self.rate.idle(stamp.at);
                 let features = self.transport.idle(stamp);
                 self.arrived(&features, alerts);
             }
             Unit::Lost { stamp, reason } => {
                 self.status.signal = Signal::Lost;
                 self.status.reason = Some(reason);
+                self.status.fps = 0.0;
                 let features = self.transport.lost(stamp);
                 self.arrived(&features, alerts);
             }
             Unit::Opened { stamp, format, video, audio } => {
+                self.status.reconnects += u64::from(self.status.format.is_some());
                 self.status.format = Some(format);
                 self.video.restart();
                 let features = self.transport.opened(stamp, video, audio);
@@ -89,11 +102,20 @@ impl Pipeline {
             }
             Unit::End => self.incidents.finish(self.now, ClearedBy::EndOfInput, alerts),
         }
+        if self.evidence {
+            self.attach_pictures(&mut alerts[before..]);
+        }
+    }
+
+    /// Ends what is open, because the daemon stops watching. Nothing is known of it from here on.
+    pub fn stop(&mut self, alerts: &mut Vec<Alert>) {
+        self.incidents.finish(self.now, ClearedBy::Restart, alerts);
     }
 
     fn picture(&mut self, frame: Frame, alerts: &mut Vec<Alert>) {
         self.status.frames += 1;
         self.status.errors += u64::from(frame.info.decode.any());
+        self.status.fps = self.rate.picture(frame.stamp.at);
         self.came();
         let features = self.transport.picture(&frame);
         self.arrived(&features, alerts);
@@ -130,5 +152,44 @@ impl Pipeline {
     fn came(&mut self) {
         self.status.signal = Signal::Up;
         self.status.reason = None;
+    }
+
+    fn attach_pictures(&self, alerts: &mut [Alert]) {
+        let Some(frame) = self.video.last_picture() else { return };
+        for alert in alerts.iter_mut().filter(|alert| alert.transition != Transition::Updated) {
+            let raised = alert.transition == Transition::Raised;
+            let marks: &[bool] = match alert.defect {
+                Defect::BlockCorruption if raised => self.detectors.flagged_cells(),
+                _ => &[],
+            };
+            alert.evidence = evidence::picture(frame, alert.region.filter(|_| raised), marks);
+        }
+    }
+}
+
+/// Pictures over the last second of media time.
+#[derive(Debug, Default)]
+struct Rate {
+    since: MediaTime,
+    count: u32,
+    fps: f64,
+}
+
+impl Rate {
+    const OVER: Duration = Duration::from_secs(1);
+
+    fn picture(&mut self, at: MediaTime) -> f64 {
+        self.count += 1;
+        self.idle(at)
+    }
+
+    fn idle(&mut self, at: MediaTime) -> f64 {
+        let passed = at.since(self.since);
+        if passed >= Self::OVER {
+            self.fps = f64::from(self.count) / passed.as_secs_f64();
+            self.count = 0;
+            self.since = at;
+        }
+        self.fps
     }
 }

@@ -1,110 +1,138 @@
-//! tmp
-#![allow(clippy::print_stdout)]
-use crate::alert::Transition;
-use crate::ids::*;
-use crate::kernels::Kernels;
-use crate::pipeline::*;
-use crate::source::*;
-use std::sync::Arc;
-/// tmp
-pub fn tmp(path: &str) {
-    let input: Input = path.parse().unwrap();
-    let ctx = Context {
-        clock: Arc::new(crate::time::SystemClock),
-        stop: Arc::default(),
-        seed: 1,
-        reopen_after: std::time::Duration::from_secs(10),
-    };
-    let mut src = Source::open_offline(&input, &ctx).unwrap();
-    let source = SourceId::new("input").unwrap();
-    let ids = IncidentIds::new(&DeviceId::offline(), StartCount(0), &source);
-    let mut p = Pipeline::new(
-        Settings { source, incidents: crate::alert::Settings::default(), kernels: Kernels::detect(), evidence: false },
-        ids,
-    );
-    let mut alerts = Vec::new();
-    let mut va = crate::features::VideoAnalyzer::new(Kernels::detect());
-    let mut reference: Vec<f64> = Vec::new();
-    loop {
-        let u = src.next_unit();
-        let end = matches!(u, Unit::End);
-        if std::env::var("FEAT").is_ok() {
-            if let Unit::Video(f) = u {
-                let f = va.analyze(f);
-                dump(f, &mut reference);
-            }
-            if end {
-                break;
-            }
-            continue;
-        }
-        p.step(u, &mut alerts);
-        for a in alerts.drain(..) {
-            let (state, end, by) = match a.transition {
-                Transition::Raised => ("raised", None, ""),
-                Transition::Updated => ("updated", None, ""),
-                Transition::Cleared { end, by } => ("cleared", Some(end), by.name()),
-            };
-            println!(
-                "{}",
-                serde_json::json!({"type":"incident","defect":a.defect.name(),"state":state,"id":a.id.as_str(),"at_s":a.at.at.as_secs_f64(),"onset_s":a.onset.as_secs_f64(),"end_s":end.map(|e|e.as_secs_f64()).unwrap_or(a.at.at.as_secs_f64()),"cleared_by":by,"text":a.text, "region":a.region.map(|r|[r.x,r.y,r.w,r.h]), "value":a.value,"confidence":a.confidence})
-            );
-        }
-        if end {
-            break;
-        }
+//! The command line (contract, cli): arguments in, exit code out.
+
+mod analyze;
+mod check;
+mod output;
+mod run;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// All good.
+const GOOD: u8 = 0;
+/// Defects or mistakes were found.
+const FINDINGS: u8 = 1;
+/// Wrong usage or configuration. Also what clap ends with.
+const CONFIGURATION: u8 = 2;
+/// A device, file or broker is not as it should be.
+const ENVIRONMENT: u8 = 3;
+/// A mistake of ours.
+const BUG: u8 = 70;
+
+/// Watches picture and sound on the encoder box and tells defects over MQTT.
+#[derive(Parser)]
+#[command(name = "picket", version, about, arg_required_else_help = true, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The daemon: taps all sources, detects, publishes
+    Run(Configured),
+    /// Looks at one file or stream, as fast as it decodes, and tells what is wrong with it
+    Analyze(analyze::Options),
+    /// Validates the configuration and what it names: every mistake at once
+    Check(check::Options),
+    /// Prints the JSON Schema of a message or of the configuration; without a name, the names
+    Schema {
+        /// event, summary, status, info, health, state or config
+        name: Option<String>,
+    },
+    /// Prints the version and what it was built with
+    Version,
+}
+
+/// Where the configuration is.
+#[derive(Args, Clone)]
+struct Configured {
+    /// Read this file instead of /etc/picket/picket.toml, and conf.d/*.toml beside it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// How data is printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
+    /// One JSON object a line, as it happens
+    Ndjson,
+}
+
+/// What a command ends with, when it does not end well.
+struct Failure {
+    code: u8,
+    text: String,
+}
+
+impl Failure {
+    fn environment(error: &dyn std::error::Error) -> Self {
+        Self { code: ENVIRONMENT, text: chain(error) }
     }
 }
 
-fn dump(f: &crate::features::VideoFeatures, _r: &mut Vec<f64>) {
-    if std::env::var("FEAT").unwrap() == "2" {
-        use std::io::Write;
-        let mut o = std::io::stdout().lock();
-        let mut put = |v: f32| o.write_all(&v.to_le_bytes()).unwrap();
-        put(f.stamp.at.as_secs_f64() as f32);
-        put(f.intra as u8 as f32);
-        put(f.grid.columns as f32);
-        put(f.grid.rows as f32);
-        put(f.decode.corrupt as u8 as f32 * 100.0
-            + f.decode.concealed as u8 as f32 * 1000.0
-            + f.decode.messages as f32);
-        put(f.decode.packets as f32);
-        for i in 0..f.cells.len() {
-            put(f.cell_mean(i) as f32);
-        }
-        for i in 0..f.cells.len() {
-            put(f.cells[i].sad as f32 / f.grid.area(i) as f32);
-        }
-        return;
+/// An error and its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
     }
-    let n = f.cells.len();
-    let mut means: Vec<f64> = (0..n).map(|i| f.cell_mean(i)).collect();
-    let mut dm: Vec<f64> =
-        (0..n).map(|i| (f.cells[i].sum as f64 - f.before[i].sum as f64).abs() / f.grid.area(i) as f64).collect();
-    let mut sad: Vec<f64> = (0..n).map(|i| f.cells[i].sad as f64 / f.grid.area(i) as f64).collect();
-    means.sort_by(f64::total_cmp);
-    sad.sort_by(f64::total_cmp);
-    let sigma = sad[n / 4] / 1.128;
-    let lit = f.cells.iter().filter(|c| c.max > 70).count() as f64 / n as f64;
-    let thr = (5.0 * sigma * (2.0f64 / 256.0).sqrt()).max(0.35);
-    let moving = dm.iter().filter(|&&d| d > thr).count() as f64 / n as f64;
-    dm.sort_by(f64::total_cmp);
-    let exact = f.cells.iter().filter(|c| c.sad == 0).count() as f64 / n as f64;
-    println!(
-        "{:.3} I{} mean {:.1} share {:.4} lit {:.4} p1 {:.1} p99 {:.1} sad {:.3} sig {:.2} mov {:.4} exact {:.3} dm50 {:.2} dm99 {:.2} {:?}",
-        f.stamp.at.as_secs_f64(),
-        f.intra as u8,
-        f.luma_mean,
-        f.share_up_to(37),
-        lit,
-        means[n / 100],
-        means[n - 1 - n / 100],
-        f.sad_mean,
-        sigma,
-        moving,
-        exact,
-        dm[n / 2],
-        dm[n - 1 - n / 100],
-        if f.decode.any() { Some(f.decode) } else { None }
-    );
+    text
+}
+
+/// Parses the arguments and runs the command.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let ran = std::panic::catch_unwind(|| match arguments.command {
+        Command::Run(configured) => run::run(&configured),
+        Command::Analyze(options) => analyze::run(&options),
+        Command::Check(options) => check::run(&options),
+        Command::Schema { name } => schema(name.as_deref()),
+        Command::Version => version(),
+    });
+    let code = match ran {
+        Ok(Ok(code)) => code,
+        Ok(Err(failure)) => {
+            output::complain(&failure.text);
+            failure.code
+        }
+        // The panic's own message is out already.
+        Err(_) => {
+            output::complain("this is a bug of Picket: please report the lines above");
+            BUG
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn schema(name: Option<&str>) -> Result<u8, Failure> {
+    let names = || crate::wire::SCHEMA_NAMES.iter().copied().chain(["config"]).collect::<Vec<_>>().join(", ");
+    let Some(name) = name else {
+        output::print(&names().replace(", ", "\n"));
+        return Ok(GOOD);
+    };
+    let schema = if name == "config" { Some(crate::config::schema()) } else { crate::wire::schema(name) };
+    let schema = schema.ok_or_else(|| Failure {
+        code: CONFIGURATION,
+        text: format!("schema: there is no message '{name}'; there are: {}", names()),
+    })?;
+    output::print(&format!("{schema:#}"));
+    Ok(GOOD)
+}
+
+fn version() -> Result<u8, Failure> {
+    output::print(&format!(
+        "picket {}\nkernels {}\nFFmpeg {}",
+        env!("CARGO_PKG_VERSION"),
+        crate::kernels::Kernels::available().iter().map(|set| set.level().name()).collect::<Vec<_>>().join(", "),
+        crate::source::library_versions(),
+    ));
+    Ok(GOOD)
 }

@@ -1,5 +1,10 @@
 //! How the box and the sources are doing. Reads nobody: the others report here.
 
+mod deadman;
+mod machine;
+pub use deadman::Deadman;
+pub use machine::{BoxHealth, Machine, own_cpu_time};
+
 use crate::ids::SourceId;
 use crate::time::Mono;
 use std::sync::Arc;

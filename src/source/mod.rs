@@ -10,11 +10,12 @@ mod pattern;
 mod reconnect;
 mod timeline;
 
-pub use ffmpeg::silence_library_log;
+pub use ffmpeg::{library_versions, silence_library_log};
 pub use input::Input;
 pub use live::Live;
 pub use offline::Offline;
 pub use pattern::{Pattern, PatternSource};
+pub use reconnect::Backoff;
 
 use crate::frame::{AudioBlock, Frame};
 use crate::time::{Clock, Stamp};
@@ -137,6 +138,23 @@ impl Source {
             Source::Offline(source) => source.next_unit(),
             Source::Live(source) => source.next_unit(),
             Source::Pattern(source) => source.next_unit(),
+        }
+    }
+
+    /// Damaged packets and pictures, and decoder errors, so far.
+    pub fn errors(&self) -> u64 {
+        match self {
+            Source::Offline(source) => source.errors(),
+            Source::Live(source) => source.errors(),
+            Source::Pattern(_) => 0,
+        }
+    }
+
+    /// Why a source that is read once ended before its end, if it did.
+    pub fn failure(&self) -> Option<String> {
+        match self {
+            Source::Offline(source) => source.failure(),
+            Source::Live(_) | Source::Pattern(_) => None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! An input read once, as fast as it decodes, on media time: the same input gives the same units.
 
-use super::ffmpeg::{Decoder, Demuxer};
+use super::ffmpeg::{Decoder, Demuxer, ReadEnd};
 use super::timeline::Timeline;
 use super::{Context, Error, Input, Unit};
 use crate::time::{Mono, Stamp};
@@ -12,7 +12,7 @@ pub struct Offline {
     decoder: Decoder,
     timeline: Timeline,
     queue: VecDeque<Unit>,
-    ended: bool,
+    end: Option<ReadEnd>,
 }
 
 impl Offline {
@@ -29,7 +29,7 @@ impl Offline {
             video: decoder.has_video(),
             audio: decoder.has_audio(),
         };
-        Ok(Self { demuxer, decoder, timeline: Timeline::new(false), queue: VecDeque::from([opened]), ended: false })
+        Ok(Self { demuxer, decoder, timeline: Timeline::new(false), queue: VecDeque::from([opened]), end: None })
     }
 
     /// Damaged packets and pictures, and decoder errors, so far.
@@ -37,26 +37,43 @@ impl Offline {
         self.decoder.errors
     }
 
+    /// Why it ended before its end, if it did.
+    pub fn failure(&self) -> Option<String> {
+        match self.end.as_ref()? {
+            ReadEnd::End => None,
+            ReadEnd::TimedOut => Some("nothing came any more".to_owned()),
+            ReadEnd::Failed(reason) => Some(reason.clone()),
+        }
+    }
+
     /// The next unit; [`Unit::End`] for ever after the last.
     pub fn next_unit(&mut self) -> Unit {
         loop {
             if let Some(unit) = self.queue.pop_front() {
-                return unit;
+                return without_clock(unit);
             }
-            if self.ended {
+            if self.end.is_some() {
                 return Unit::End;
             }
             match self.demuxer.read() {
-                Ok(mut parcel) => {
-                    // No clock in what comes of a file.
-                    parcel.arrived = Mono(0);
-                    self.decoder.feed(&parcel, &mut self.timeline, &mut self.queue);
-                }
-                Err(_) => {
+                Ok(parcel) => self.decoder.feed(&parcel, &mut self.timeline, &mut self.queue),
+                Err(end) => {
                     self.decoder.drain(&mut self.timeline, Mono(0), &mut self.queue);
-                    self.ended = true;
+                    self.end = Some(end);
                 }
             }
         }
     }
+}
+
+/// The same file gives the same bytes: arrival is the place on the source's own axis.
+fn without_clock(mut unit: Unit) -> Unit {
+    let stamp = match &mut unit {
+        Unit::Video(frame) => &mut frame.stamp,
+        Unit::Audio(block) => &mut block.stamp,
+        Unit::Idle(stamp) | Unit::Lost { stamp, .. } | Unit::Opened { stamp, .. } => stamp,
+        Unit::End => return unit,
+    };
+    stamp.arrived = Mono(u64::try_from(stamp.at.0).unwrap_or(0));
+    unit
 }

@@ -15,6 +15,8 @@ pub enum Pattern {
     Defects,
     /// Like `Defects`, again and again.
     Loop,
+    /// Moving picture and a tone; after 3 s the thread that watches it fails. Shows that no other source is hurt.
+    Crash,
 }
 
 const WIDTH: usize = 640;
@@ -25,7 +27,7 @@ const SOUND_RATE: u32 = 48_000;
 
 impl Pattern {
     /// What stands after `pattern:`.
-    pub const NAMES: [&'static str; 3] = ["clean", "defects", "loop"];
+    pub const NAMES: [&'static str; 4] = ["clean", "defects", "loop", "crash"];
 
     /// By its name.
     pub fn by_name(name: &str) -> Option<Self> {
@@ -33,6 +35,7 @@ impl Pattern {
             "clean" => Some(Pattern::Clean),
             "defects" => Some(Pattern::Defects),
             "loop" => Some(Pattern::Loop),
+            "crash" => Some(Pattern::Crash),
             _ => None,
         }
     }
@@ -43,6 +46,7 @@ impl Pattern {
             Pattern::Clean => "clean",
             Pattern::Defects => "defects",
             Pattern::Loop => "loop",
+            Pattern::Crash => "crash",
         }
     }
 
@@ -50,7 +54,7 @@ impl Pattern {
         match self {
             Pattern::Clean => Some(20),
             Pattern::Defects => Some(30),
-            Pattern::Loop => None,
+            Pattern::Loop | Pattern::Crash => None,
         }
     }
 
@@ -58,7 +62,7 @@ impl Pattern {
     fn scene(self, number: u64) -> Scene {
         let second = number % (30 * RATE) / RATE;
         match (self, second) {
-            (Pattern::Clean, _) => Scene::default(),
+            (Pattern::Clean | Pattern::Crash, _) => Scene::default(),
             (_, 5..9) => Scene { black: true, ..Scene::default() },
             // The picture of 13 s stays.
             (_, 13..18) => Scene { frozen_since: Some(number - number % (30 * RATE) + 13 * RATE), ..Scene::default() },
@@ -105,6 +109,7 @@ impl PatternSource {
         if self.pattern.length_s().is_some_and(|length| self.number >= length * RATE) {
             return self.after_the_end();
         }
+        assert!(self.pattern != Pattern::Crash || self.number < 3 * RATE, "pattern:crash fails on purpose");
         let scene = self.pattern.scene(self.number);
         if self.sound_next {
             let unit = Unit::Audio(self.sound(&scene));
@@ -145,7 +150,7 @@ impl PatternSource {
 
     fn stamp(&self) -> Stamp {
         let at = self.number * 1_000_000_000 / RATE;
-        let arrived = self.live.as_ref().map_or(Mono(0), |(context, _)| context.clock.mono());
+        let arrived = self.live.as_ref().map_or(Mono(at), |(context, _)| context.clock.mono());
         Stamp { at: MediaTime(at as i64), arrived }
     }
 

@@ -12,7 +12,8 @@ pub struct Backoff {
 
 impl Backoff {
     const FIRST: Duration = Duration::from_millis(500);
-    const MOST: Duration = Duration::from_secs(15);
+    /// The longest wait.
+    pub const MOST: Duration = Duration::from_secs(15);
 
     /// Jitter from `seed`.
     pub fn new(seed: u64) -> Self {

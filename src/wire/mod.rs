@@ -1,6 +1,18 @@
 //! What is told to the world: topics and JSON bodies, one encoder for MQTT and for `analyze` (contract, events and mqtt).
 
+mod event;
+mod report;
+mod schema;
+mod status;
 mod topic;
+
+pub use event::{Teller, cleared_by_restart, event};
+pub use report::{Summary, document, summary};
+pub use schema::{NAMES as SCHEMA_NAMES, schema};
+pub use status::{
+    BrokerHealth, Device, Hold, Info, OpenIncident, SourceHealth, SourceState, SpoolHealth, Verdict, class, health,
+    holds, info, state, status,
+};
 pub use topic::Topics;
 
 use crate::ids::BootId;
@@ -43,4 +55,39 @@ pub struct Made {
     pub mono: Mono,
     /// Which boot that clock belongs to.
     pub boot: BootId,
+}
+
+/// `body` as JSON. Our bodies have string keys only and hold no NaN ([`rounded`]), so this cannot fail.
+fn encoded(body: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).unwrap_or_default()
+}
+
+/// To three decimals, which every unit in use has to spare; never NaN or infinite, which JSON cannot say.
+fn rounded(value: f64) -> f64 {
+    let rounded = (value * 1000.0).round() / 1000.0;
+    // Adding zero turns -0.0 into 0.0.
+    if rounded.is_finite() { rounded + 0.0 } else { 0.0 }
+}
+
+/// RFC 3339, UTC, milliseconds.
+fn rfc3339(unix_ms: i64) -> String {
+    let time = jiff::Timestamp::from_millisecond(unix_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    format!("{time:.3}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_always_numbers() {
+        let values: Vec<f64> = [f64::NAN, f64::INFINITY, -0.0001, 1.23456, 2.0].map(rounded).to_vec();
+        assert_eq!(encoded(&values), b"[0.0,0.0,0.0,1.235,2.0]");
+    }
+
+    #[test]
+    fn times_are_utc_with_milliseconds() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(rfc3339(1_700_000_001_234), "2023-11-14T22:13:21.234Z");
+    }
 }

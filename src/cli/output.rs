@@ -1,0 +1,32 @@
+//! Writing for people and pipes. A reader that went away ends the output, not the program.
+
+use std::io::{IsTerminal, Write};
+
+/// One text on standard output, with a line's end.
+pub(super) fn print(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// One JSON document on a line, at once.
+pub(super) fn print_json(body: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(body).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+}
+
+/// One line on standard error.
+pub(super) fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "picket: {text}");
+}
+
+/// `text` in the colour of a severity (or of "cleared"), on a terminal.
+pub(super) fn paint(text: &str, kind: &str) -> String {
+    let code = match kind {
+        "critical" => "1;31",
+        "major" => "31",
+        "minor" => "33",
+        "cleared" => "32",
+        _ => return text.to_owned(),
+    };
+    let coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    if coloured { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+}

@@ -1,0 +1,239 @@
+//! The control loop: takes reports from the source threads, hands messages to the courier, tells health, feeds the
+//! watchdog. One task; everything in it is short.
+
+use super::Reporting;
+use super::signals::EndSignals;
+use super::source_thread::Report;
+use crate::alert::{Alert, Transition};
+use crate::health::{Deadman, Machine, Signal};
+use crate::ids::{BootId, SourceId};
+use crate::mqtt::{Courier, Event};
+use crate::outbox::{Entry, Step};
+use crate::time::{Clock, Mono};
+use crate::wire::{self, BrokerHealth, Made, Message, Qos, SourceState, SpoolHealth, Teller, Topics, Verdict};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::Receiver;
+
+/// Pictures of one source go out at most this often (contract, mqtt).
+const PICTURE_EVERY: Duration = Duration::from_secs(10);
+/// A state without news is told again this often, for its rates and levels.
+const STATE_EVERY: Duration = Duration::from_secs(30);
+/// The broker need not keep events for longer than we do.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The control loop of one daemon.
+pub(super) struct Control {
+    pub clock: Arc<dyn Clock>,
+    pub boot: BootId,
+    pub topics: Topics,
+    pub device: wire::Device,
+    pub courier: Courier,
+    pub machine: Machine,
+    pub deadman: Deadman,
+    pub reporting: Reporting,
+    pub started: Mono,
+    pub sources: BTreeMap<SourceId, Watched>,
+    pub health_told: Option<(Mono, Verdict)>,
+    pub ready: bool,
+}
+
+/// What the loop remembers of a source.
+#[derive(Debug, Default)]
+pub(super) struct Watched {
+    state: SourceState,
+    told: Option<(Mono, SourceState)>,
+    pictured: Option<Mono>,
+}
+
+impl Control {
+    /// Runs until a signal asks for the end.
+    pub(super) async fn run(&mut self, reports: &mut Receiver<Report>, signals: &mut EndSignals) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                // Alerts before all else.
+                biased;
+                Some(report) = reports.recv() => self.take(report),
+                event = self.courier.next() => self.heard(event),
+                _ = tick.tick() => self.tick(),
+                () = signals.recv() => return,
+            }
+        }
+    }
+
+    /// Takes one report of a source thread.
+    pub(super) fn take(&mut self, report: Report) {
+        match report {
+            Report::Alert(alert) => self.alert(*alert),
+            Report::State(source, state) => {
+                self.sources.entry(source.clone()).or_default().state = *state;
+                self.tell_state(&source);
+                self.tell_health();
+                self.tell_ready();
+            }
+            Report::Failed(source) => self.close_orphans(Some(&source)),
+        }
+    }
+
+    /// Clears incidents that nobody watches any more: of a thread that failed, or of a run that was killed.
+    pub(super) fn close_orphans(&mut self, of: Option<&SourceId>) {
+        let topic = of.map(|source| self.topics.event(source));
+        for open in self.courier.open_incidents() {
+            if topic.as_ref().is_some_and(|topic| *topic != open.topic) {
+                continue;
+            }
+            let seq = self.courier.next_seq();
+            match wire::cleared_by_restart(&open.body, seq, &self.made()) {
+                Some(body) => self.courier.spool(Entry { seq, step: Step::Cleared, body, ..open }),
+                None => tracing::warn!(incident = open.incident, "an open incident of a former run cannot be read"),
+            }
+        }
+    }
+
+    fn made(&self) -> Made {
+        Made { wall: self.clock.wall(), mono: self.clock.mono(), boot: self.boot.clone() }
+    }
+
+    fn alert(&mut self, mut alert: Alert) {
+        let now = self.clock.mono();
+        self.picture(&mut alert, now);
+        let seq = self.courier.next_seq();
+        let teller = Teller {
+            device: &self.device.id,
+            seq,
+            boot: &self.boot,
+            clocks: Some((self.clock.wall(), now)),
+            topics: Some(&self.topics),
+        };
+        let body = wire::event(&alert, &teller);
+        let step = match alert.transition {
+            Transition::Raised => Step::Raised,
+            Transition::Updated => Step::Updated,
+            Transition::Cleared { .. } => Step::Cleared,
+        };
+        let topic = self.topics.event(&alert.source);
+        tracing::info!(source = %alert.source, defect = alert.defect.name(), severity = alert.severity.name(), id = %alert.id, step = ?step, "{}", alert.text);
+        self.courier.spool(Entry { seq, incident: alert.id.as_str().to_owned(), step, topic, body });
+    }
+
+    /// Publishes the alert's picture, unless one went out a moment ago: then the event names none.
+    fn picture(&mut self, alert: &mut Alert, now: Mono) {
+        let watched = self.sources.entry(alert.source.clone()).or_default();
+        let too_soon = watched.pictured.is_some_and(|last| now.since(last) < PICTURE_EVERY);
+        match &alert.evidence {
+            Some(_) if too_soon => alert.evidence = None,
+            Some(evidence) => {
+                watched.pictured = Some(now);
+                self.courier.retain(Message {
+                    topic: self.topics.image(&alert.source),
+                    payload: evidence.jpeg.clone(),
+                    qos: Qos::AtMostOnce,
+                    retain: true,
+                    expires_after: None,
+                });
+            }
+            None => {}
+        }
+    }
+
+    fn heard(&mut self, event: Event) {
+        match event {
+            Event::Connected { conn } => tracing::info!(conn, "connected to the broker"),
+            Event::Disconnected { reason } => tracing::warn!(reason, "no connection to the broker"),
+            Event::Incoming { topic, .. } => {
+                tracing::warn!(topic, "a command was ignored: this version takes none");
+            }
+            Event::Storage { trouble } => match trouble {
+                Some(reason) => tracing::error!(reason, "the outbox is in memory only"),
+                None => tracing::info!("the outbox is on disk again"),
+            },
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = self.clock.mono();
+        match self.deadman.look(now) {
+            Ok(()) => self.reporting.alive(),
+            Err(source) => tracing::error!(%source, "its thread stands still; the watchdog is not fed"),
+        }
+        let ids: Vec<SourceId> = self.sources.keys().cloned().collect();
+        for id in ids {
+            self.tell_state(&id);
+        }
+        self.tell_health();
+        self.tell_ready();
+    }
+
+    /// At once on news; else only now and then.
+    fn tell_state(&mut self, source: &SourceId) {
+        let now = self.clock.mono();
+        let made = self.made();
+        let Some(watched) = self.sources.get_mut(source) else { return };
+        let due = watched.told.as_ref().is_none_or(|(when, told)| {
+            let news = told.verdict() != watched.state.verdict()
+                || told.open != watched.state.open
+                || told.status.format != watched.state.status.format;
+            news || (now.since(*when) >= STATE_EVERY && *told != watched.state)
+        });
+        if due {
+            watched.told = Some((now, watched.state.clone()));
+            self.courier.retain(Message {
+                topic: self.topics.state(source),
+                payload: wire::state(&made, &watched.state),
+                qos: Qos::AtLeastOnce,
+                retain: true,
+                expires_after: None,
+            });
+        }
+    }
+
+    /// Each period, and at once when the worst verdict changes.
+    fn tell_health(&mut self) {
+        let now = self.clock.mono();
+        let counters = self.courier.counters();
+        let spool = SpoolHealth {
+            n: counters.spooled,
+            bytes: counters.spooled_bytes,
+            oldest_s: counters.oldest.as_secs_f64(),
+            dropped: counters.dropped,
+            refused: counters.refused,
+            expired: counters.expired,
+            trouble: counters.trouble,
+        };
+        let states: BTreeMap<SourceId, SourceState> =
+            self.sources.iter().map(|(id, watched)| (id.clone(), watched.state.clone())).collect();
+        let class = wire::class(&spool, &states);
+        let period = self.reporting.health_period;
+        if self.health_told.is_some_and(|(when, told)| told == class && now.since(when) < period) {
+            return;
+        }
+        self.health_told = Some((now, class));
+        let mut measured = self.machine.read();
+        measured.up = now.since(self.started);
+        measured.watchdog_margin = self.deadman.take_margin();
+        let mqtt = BrokerHealth {
+            reconnects: counters.reconnects,
+            rtt_ms: counters.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
+            up_s: counters.connected_for.as_secs_f64(),
+        };
+        self.reporting.status(&states, counters.connected, spool.n);
+        self.courier.send(Message {
+            topic: self.topics.health(),
+            payload: wire::health(&self.made(), &measured, &spool, &mqtt, &states),
+            qos: Qos::AtMostOnce,
+            retain: false,
+            expires_after: Some(period * 3),
+        });
+    }
+
+    /// Ready when each source has shown a picture or sound, or is known to be absent. The broker is not waited for.
+    fn tell_ready(&mut self) {
+        if !self.ready && self.sources.values().all(|watched| watched.state.status.signal != Signal::Connecting) {
+            self.ready = true;
+            self.reporting.ready();
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Start and stop order of the daemon. The data plane is one thread for each source; the control plane is one task.
+
+mod control;
+mod reporting;
+mod signals;
+mod source_thread;
+mod state_folder;
+
+pub use signals::set_on_signal;
+pub use state_folder::{Error as StateError, StateFolder};
+
+use crate::config::Config;
+use crate::health::{Deadman, Heartbeat, Machine};
+use crate::ids::{BootId, DeviceId, IncidentIds};
+use crate::kernels::{Kernels, UnknownLevel};
+use crate::mqtt::{Courier, Identity};
+use crate::outbox::{self, Disk, Outbox};
+use crate::pipeline;
+use crate::source::Context;
+use crate::time::{Clock, SystemClock};
+use crate::wire::{self, Made, Message, Qos, Topics};
+use control::Control;
+use reporting::Reporting;
+use signals::EndSignals;
+use source_thread::{Report, Watch};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::mpsc::{self, Sender};
+
+/// Reports that wait for the control loop.
+const REPORTS: usize = 256;
+/// How long source threads get to end.
+const END_MAX: Duration = Duration::from_secs(5);
+/// How long the broker gets to take the last messages. With `END_MAX` below TimeoutStopSec= of the unit.
+const GOODBYE_MAX: Duration = Duration::from_secs(5);
+
+/// Why the daemon cannot run. Exit code 3.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The state folder.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The outbox.
+    #[error(transparent)]
+    Outbox(#[from] outbox::Error),
+    /// No machine id and none configured.
+    #[error("/etc/machine-id cannot be read: give [device] machine_id 32 hexadecimal digits")]
+    MachineId(#[source] std::io::Error),
+    /// The operating system refused a thread, a runtime or a signal.
+    #[error("the operating system refused {what}")]
+    Refused {
+        /// What.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+fn refused(what: &'static str) -> impl FnOnce(std::io::Error) -> Error {
+    move |source| Error::Refused { what, source }
+}
+
+/// The kernels of this processor, or those that `PICKET_KERNELS` names.
+pub fn kernels() -> Result<Kernels, UnknownLevel> {
+    match std::env::var("PICKET_KERNELS") {
+        Ok(wanted) => wanted.parse(),
+        Err(_) => Ok(Kernels::detect()),
+    }
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub fn run(config: &Config, kernels: Kernels) -> Result<(), Error> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let folder = StateFolder::open(&config.device.state_dir)?;
+    let device = device(config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused("a runtime"))?;
+    runtime.block_on(async {
+        let mut signals = EndSignals::take().map_err(refused("signals"))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let (sender, mut reports) = mpsc::channel(REPORTS);
+        let hearts: Vec<Heartbeat> =
+            config.sources.iter().map(|source| Heartbeat::new(source.id.clone(), clock.mono())).collect();
+        let mut control = control(config, &clock, device, &hearts)?;
+        control.close_orphans(None);
+        control.courier.retain(info(config, &control, &folder, kernels));
+        let watches = watches(config, &clock, &control.device.id, &folder, kernels, &hearts, &stop, &sender);
+        drop(sender);
+        let threads: Vec<JoinHandle<()>> =
+            watches.into_iter().map(Watch::start).collect::<Result<_, _>>().map_err(refused("a thread"))?;
+        tracing::info!(device = %control.device.id, start = folder.start().0, sources = threads.len(), "watching");
+        control.run(&mut reports, &mut signals).await;
+        control.reporting.stopping();
+        stop.store(true, Ordering::Relaxed);
+        // The channel closes when the last thread has ended; what they still tell is taken.
+        let last_words = async {
+            while let Some(report) = reports.recv().await {
+                control.take(report);
+            }
+        };
+        if tokio::time::timeout(END_MAX, last_words).await.is_err() {
+            tracing::error!("a source's thread does not end; going without it");
+        }
+        control.courier.stop(GOODBYE_MAX).await;
+        Ok(())
+    })
+}
+
+fn device(config: &Config) -> Result<wire::Device, Error> {
+    let identity = match &config.device.machine_id {
+        Some(id) => id.clone(),
+        None => std::fs::read_to_string("/etc/machine-id").map_err(Error::MachineId)?,
+    };
+    let id = DeviceId::from_machine_identity(&identity);
+    Ok(wire::Device { id, name: config.device.name.clone(), site: config.device.site.clone() })
+}
+
+fn boot_id() -> BootId {
+    // Absent only without /proc; the start counter still tells runs apart.
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_else(|_| "00000000".to_owned());
+    BootId::from_kernel(&text)
+}
+
+fn control(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    device: wire::Device,
+    hearts: &[Heartbeat],
+) -> Result<Control, Error> {
+    let boot = boot_id();
+    let topics = Topics::new(&config.prefix, &device.id);
+    let storage = Box::new(Disk::new(config.outbox.folder.clone()));
+    let now = outbox::Now { wall: clock.wall(), mono: clock.mono() };
+    let outbox = Outbox::open(&config.outbox, storage, boot.clone(), now)?;
+    let identity = Identity { device: device.id.clone(), topics: topics.clone(), seed: seed(&device.id, "broker") };
+    let (at, in_boot) = (clock.clone(), boot.clone());
+    let status_body = move |state: &str, conn: u64| {
+        wire::status(&Made { wall: at.wall(), mono: at.mono(), boot: in_boot.clone() }, state, conn)
+    };
+    let courier = Courier::start(config.broker.clone(), identity, outbox, clock.clone(), Box::new(status_body));
+    Ok(Control {
+        clock: clock.clone(),
+        boot,
+        topics,
+        device,
+        courier,
+        machine: Machine::new(Path::new("/"), &config.device.state_dir),
+        deadman: Deadman::new(hearts.to_vec()),
+        reporting: Reporting::new(config.health_period),
+        started: clock.mono(),
+        sources: config.sources.iter().map(|source| (source.id.clone(), Default::default())).collect(),
+        health_told: None,
+        ready: false,
+    })
+}
+
+fn info(config: &Config, control: &Control, folder: &StateFolder, kernels: Kernels) -> Message {
+    let sources: Vec<wire::Info> = config
+        .sources
+        .iter()
+        .map(|source| wire::Info {
+            id: source.id.as_str().to_owned(),
+            input: source.input.display(),
+            detectors: wire::holds(&source.incidents),
+        })
+        .collect();
+    let made = Made { wall: control.clock.wall(), mono: control.clock.mono(), boot: control.boot.clone() };
+    let payload = wire::info(&made, &control.device, folder.start().0, kernels.level().name(), &sources);
+    Message { topic: control.topics.info(), payload, qos: Qos::AtLeastOnce, retain: true, expires_after: None }
+}
+
+/// Different for each device and purpose, the same at each start.
+fn seed(device: &DeviceId, purpose: &str) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    (device, purpose).hash(&mut hasher);
+    hasher.finish()
+}
+
+#[allow(clippy::too_many_arguments, reason = "the wiring, in one place")]
+fn watches(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    device: &DeviceId,
+    folder: &StateFolder,
+    kernels: Kernels,
+    hearts: &[Heartbeat],
+    stop: &Arc<AtomicBool>,
+    reports: &Sender<Report>,
+) -> Vec<Watch> {
+    let watch = |(source, heartbeat): (&crate::config::Source, &Heartbeat)| Watch {
+        input: source.input.clone(),
+        settings: pipeline::Settings {
+            source: source.id.clone(),
+            incidents: source.incidents.clone(),
+            kernels,
+            evidence: config.pictures,
+        },
+        context: Context {
+            clock: clock.clone(),
+            stop: stop.clone(),
+            seed: seed(device, source.id.as_str()),
+            reopen_after: source.reopen_after,
+        },
+        ids: IncidentIds::new(device, folder.start(), &source.id),
+        heartbeat: heartbeat.clone(),
+        reports: reports.clone(),
+    };
+    config.sources.iter().zip(hearts).map(watch).collect()
+}

@@ -1,0 +1,197 @@
+//! The machine as /proc and /sys show it. Readers take a root folder, so that tests can show them another machine.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How the box is doing. What this machine does not tell is absent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BoxHealth {
+    /// Since the daemon started.
+    pub up: Duration,
+    /// Processor time of the machine since the last reading, % of all cores.
+    pub cpu_pct: Option<f64>,
+    /// Processor time of this process since the last reading, % of one core.
+    pub own_cpu_pct: Option<f64>,
+    /// Runnable tasks, mean of a minute.
+    pub load1: Option<f64>,
+    /// Share of the last 10 s in which some task waited for a processor, % (PSI).
+    pub psi_cpu_pct: Option<f64>,
+    /// The same for memory.
+    pub psi_mem_pct: Option<f64>,
+    /// The same for disks.
+    pub psi_io_pct: Option<f64>,
+    /// Memory in use, %.
+    pub mem_pct: Option<f64>,
+    /// Resident memory of this process.
+    pub rss_bytes: Option<u64>,
+    /// Degrees Celsius by thermal zone.
+    pub temps: BTreeMap<String, f64>,
+    /// Use of the file system that holds the outbox, %.
+    pub disk_pct: Option<f64>,
+    /// Whether that file system is mounted read-only.
+    pub disk_ro: Option<bool>,
+    /// Time until the watchdog would have bitten, at its least since the last reading.
+    pub watchdog_margin: Option<Duration>,
+}
+
+/// Processor time used so far, in clock ticks.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ticks {
+    busy: u64,
+    all: u64,
+    own: u64,
+}
+
+/// Reads the machine; keeps what the next reading is compared with.
+#[derive(Debug)]
+pub struct Machine {
+    root: PathBuf,
+    state_folder: PathBuf,
+    last: Option<Ticks>,
+}
+
+impl Machine {
+    /// `root` is `/`; `state_folder` is where the outbox lies.
+    pub fn new(root: &Path, state_folder: &Path) -> Self {
+        Self { root: root.to_owned(), state_folder: state_folder.to_owned(), last: None }
+    }
+
+    /// Reads all; never fails, because a health message with holes beats none.
+    pub fn read(&mut self) -> BoxHealth {
+        let (cpu_pct, own_cpu_pct) = self.cpu().unzip();
+        let disk = nix::sys::statvfs::statvfs(&self.state_folder).ok();
+        BoxHealth {
+            cpu_pct,
+            own_cpu_pct,
+            load1: self.text("proc/loadavg").and_then(|text| text.split(' ').next()?.parse().ok()),
+            psi_cpu_pct: self.pressure("cpu"),
+            psi_mem_pct: self.pressure("memory"),
+            psi_io_pct: self.pressure("io"),
+            mem_pct: self.memory(),
+            rss_bytes: self.status_kib("VmRSS:").map(|kib| kib * 1024),
+            temps: self.temperatures(),
+            disk_pct: disk.map(|disk| {
+                let total = disk.blocks().max(1) as f64;
+                100.0 * (total - disk.blocks_available() as f64) / total
+            }),
+            disk_ro: disk.map(|disk| disk.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY)),
+            ..BoxHealth::default()
+        }
+    }
+
+    /// Most memory that this process ever had resident, bytes.
+    pub fn peak_rss_bytes(&self) -> Option<u64> {
+        self.status_kib("VmHWM:").map(|kib| kib * 1024)
+    }
+
+    fn text(&self, path: &str) -> Option<String> {
+        std::fs::read_to_string(self.root.join(path)).ok()
+    }
+
+    /// proc(5), /proc/stat: user nice system idle iowait irq softirq steal; /proc/self/stat: 14 utime, 15 stime.
+    fn cpu(&mut self) -> Option<(f64, f64)> {
+        let stat = self.text("proc/stat")?;
+        let fields: Vec<u64> =
+            stat.lines().next()?.split_whitespace().skip(1).take(8).filter_map(|field| field.parse().ok()).collect();
+        let all: u64 = fields.iter().sum();
+        let idle = fields.get(3)? + fields.get(4)?;
+        let own_stat = self.text("proc/self/stat")?;
+        // The name in parentheses may hold spaces.
+        let after_name = own_stat.rsplit_once(')')?.1;
+        let own = after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        let now = Ticks { busy: all - idle, all, own };
+        let last = self.last.replace(now)?;
+        let cores = stat.lines().skip(1).filter(|line| line.starts_with("cpu")).count().max(1) as f64;
+        let passed = now.all.saturating_sub(last.all).max(1) as f64;
+        let busy = now.busy.saturating_sub(last.busy) as f64 / passed;
+        let own = now.own.saturating_sub(last.own) as f64 / (passed / cores);
+        Some((100.0 * busy, 100.0 * own))
+    }
+
+    /// "some avg10=1.23 avg60=..."
+    fn pressure(&self, of: &str) -> Option<f64> {
+        let text = self.text(&format!("proc/pressure/{of}"))?;
+        text.lines().next()?.split(' ').find_map(|part| part.strip_prefix("avg10="))?.parse().ok()
+    }
+
+    fn memory(&self) -> Option<f64> {
+        let text = self.text("proc/meminfo")?;
+        let kib = |key: &str| -> Option<f64> {
+            text.lines().find_map(|line| line.strip_prefix(key))?.split_whitespace().next()?.parse().ok()
+        };
+        let (total, available) = (kib("MemTotal:")?, kib("MemAvailable:")?);
+        Some(100.0 * (total - available) / total.max(1.0))
+    }
+
+    fn status_kib(&self, key: &str) -> Option<u64> {
+        let text = self.text("proc/self/status")?;
+        text.lines().find_map(|line| line.strip_prefix(key))?.split_whitespace().next()?.parse().ok()
+    }
+
+    fn temperatures(&self) -> BTreeMap<String, f64> {
+        let zones = std::fs::read_dir(self.root.join("sys/class/thermal")).into_iter().flatten().flatten();
+        zones
+            .filter_map(|zone| {
+                let number = zone.file_name().to_str()?.strip_prefix("thermal_zone")?.to_owned();
+                let milli: f64 = std::fs::read_to_string(zone.path().join("temp")).ok()?.trim().parse().ok()?;
+                let kind = std::fs::read_to_string(zone.path().join("type")).unwrap_or_default();
+                Some((format!("{}-{number}", kind.trim()), milli / 1000.0))
+            })
+            .collect()
+    }
+}
+
+/// Processor time that this process has used, user and system.
+pub fn own_cpu_time() -> Duration {
+    use nix::sys::resource::{UsageWho, getrusage};
+    use nix::sys::time::TimeValLike;
+    let used = getrusage(UsageWho::RUSAGE_SELF).map(|used| used.user_time() + used.system_time());
+    // Refused only for a wrong `who`.
+    let micros = used.map_or(0, |time| time.num_microseconds());
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(root: &Path, path: &str, text: &str) {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(path, text).expect("written");
+    }
+
+    #[test]
+    fn a_machine_is_read_from_its_files() {
+        let root = tempfile::tempdir().expect("a folder");
+        let at = root.path();
+        write(at, "proc/stat", "cpu  100 0 100 800 0 0 0 0 0 0\ncpu0 1 0 1 8\ncpu1 1 0 1 8\nctxt 5\n");
+        write(at, "proc/self/stat", "7 (a (b) c) S 1 1 1 0 -1 0 0 0 0 0 30 20 0 0 20 0 1 0 5\n");
+        write(at, "proc/self/status", "Name:\tx\nVmHWM:\t   2048 kB\nVmRSS:\t   1024 kB\n");
+        write(at, "proc/loadavg", "0.42 0.30 0.20 1/100 5\n");
+        write(at, "proc/meminfo", "MemTotal: 1000 kB\nMemFree: 1 kB\nMemAvailable: 250 kB\n");
+        write(at, "proc/pressure/cpu", "some avg10=1.50 avg60=0.00 avg300=0.00 total=5\n");
+        write(at, "sys/class/thermal/thermal_zone0/temp", "41500\n");
+        write(at, "sys/class/thermal/thermal_zone0/type", "cpu-thermal\n");
+        let mut machine = Machine::new(at, at);
+        let first = machine.read();
+        assert_eq!((first.cpu_pct, first.load1, first.mem_pct), (None, Some(0.42), Some(75.0)));
+        assert_eq!((first.rss_bytes, machine.peak_rss_bytes()), (Some(1 << 20), Some(2 << 20)));
+        assert_eq!((first.psi_cpu_pct, first.psi_io_pct), (Some(1.5), None));
+        assert_eq!(first.temps, BTreeMap::from([("cpu-thermal-0".to_owned(), 41.5)]));
+        // 400 ticks later, half of them busy on two cores; this process used 50 of the 200 of one core.
+        write(at, "proc/stat", "cpu  200 0 200 1000 0 0 0 0 0 0\ncpu0 1 0 1 8\ncpu1 1 0 1 8\n");
+        write(at, "proc/self/stat", "7 (a (b) c) S 1 1 1 0 -1 0 0 0 0 0 60 40 0 0 20 0 1 0 5\n");
+        let second = machine.read();
+        assert_eq!((second.cpu_pct, second.own_cpu_pct), (Some(50.0), Some(25.0)));
+    }
+
+    #[test]
+    fn an_empty_machine_has_holes_and_no_errors() {
+        let root = tempfile::tempdir().expect("a folder");
+        let health = Machine::new(root.path(), root.path()).read();
+        assert_eq!((health.cpu_pct, health.rss_bytes, health.temps.len()), (None, None, 0));
+        assert!(health.disk_pct.is_some());
+    }
+}

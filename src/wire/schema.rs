@@ -1,0 +1,44 @@
+//! JSON Schemas of all messages, made from the types that are encoded: they cannot drift apart.
+
+use super::event::EventBody;
+use super::report::Summary;
+use super::status::{HealthBody, InfoBody, StateBody, StatusBody};
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::Value;
+
+/// Names that [`schema`] knows.
+pub const NAMES: [&str; 6] = ["event", "summary", "status", "info", "health", "state"];
+
+/// The JSON Schema (2020-12) of the message called `name`.
+pub fn schema(name: &str) -> Option<Value> {
+    Some(match name {
+        "event" => of::<EventBody<'_>>(),
+        "summary" => of::<Summary>(),
+        "status" => of::<StatusBody<'_>>(),
+        "info" => of::<InfoBody<'_>>(),
+        "health" => of::<HealthBody<'_>>(),
+        "state" => of::<StateBody<'_>>(),
+        _ => return None,
+    })
+}
+
+fn of<T: JsonSchema>() -> Value {
+    // The shape of what is written: fields that are always written are required.
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    SchemaGenerator::new(settings).into_root_schema_for::<T>().to_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_has_a_schema_and_no_other() {
+        for name in NAMES {
+            let schema = schema(name).expect("listed");
+            assert_eq!(schema["type"], "object", "{name}");
+            assert!(schema["required"].as_array().is_some_and(|r| r.iter().any(|f| f == "v")), "{name}");
+        }
+        assert_eq!(schema("nothing"), None);
+    }
+}

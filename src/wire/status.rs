@@ -1,0 +1,428 @@
+//! Retained documents and health (contract, mqtt): status, info, state, health.
+
+use super::{MINOR_VERSION, Made, encoded, rfc3339, rounded};
+use crate::detect::{Defect, Severity};
+use crate::health::{BoxHealth, Signal, SourceStatus};
+use crate::ids::{DeviceId, IncidentId, SourceId};
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The fields that every body has.
+#[derive(Serialize, JsonSchema)]
+struct Head<'a> {
+    /// Minor version of the contract.
+    v: u32,
+    /// When this was made, RFC 3339 UTC. A will is made when the device connects.
+    ts: String,
+    /// CLOCK_BOOTTIME, ms.
+    mono_ms: u64,
+    /// First 8 hexadecimal digits of the boot id.
+    boot: &'a str,
+    /// Whether the wall clock was trusted.
+    synced: bool,
+}
+
+impl<'a> Head<'a> {
+    fn new(made: &'a Made) -> Self {
+        Self {
+            v: MINOR_VERSION,
+            ts: rfc3339(made.wall.unix_ms),
+            mono_ms: made.mono.as_ms(),
+            boot: made.boot.as_str(),
+            synced: made.wall.synced,
+        }
+    }
+}
+
+/// Birth, will, and the last word of an orderly stop.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "status")]
+pub(super) struct StatusBody<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    /// `online`, `stopping` or `lost`.
+    #[schemars(regex(pattern = "^(online|stopping|lost)$"))]
+    state: &'a str,
+    /// Number of the connection since the daemon started: the same in birth and will.
+    conn: u64,
+}
+
+/// The body of `status`.
+pub fn status(made: &Made, state: &str, conn: u64) -> Vec<u8> {
+    encoded(&StatusBody { head: Head::new(made), state, conn })
+}
+
+/// What is fixed about this device while the daemon runs.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// Its id.
+    pub id: DeviceId,
+    /// Its name for people.
+    pub name: Option<String>,
+    /// Its site for people.
+    pub site: Option<String>,
+}
+
+/// One source as `info` tells it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Info {
+    /// Its id.
+    pub id: String,
+    /// What it reads, without credentials.
+    pub input: String,
+    /// Defects that are watched, with their hold times.
+    pub detectors: BTreeMap<&'static str, Hold>,
+}
+
+/// Hold times of one defect.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub struct Hold {
+    /// Present for this long: raised.
+    pub raise_after_s: f64,
+    /// Gone for this long: cleared.
+    pub clear_after_s: f64,
+}
+
+/// Hold times of all defects that are watched, by name.
+pub fn holds(settings: &crate::alert::Settings) -> BTreeMap<&'static str, Hold> {
+    let of = |defect: Defect| {
+        settings.hold(defect).map(|hold| {
+            let (raise, clear) = (hold.raise_after.as_secs_f64(), hold.clear_after.as_secs_f64());
+            (defect.name(), Hold { raise_after_s: rounded(raise), clear_after_s: rounded(clear) })
+        })
+    };
+    Defect::ALL.into_iter().filter_map(of).collect()
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "info")]
+pub(super) struct InfoBody<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    device: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    site: Option<&'a str>,
+    /// Version of Picket.
+    version: &'a str,
+    /// Starts of the daemon on this device.
+    start: u32,
+    /// Processor architecture.
+    arch: &'a str,
+    /// Instruction set of the kernels.
+    kernels: &'a str,
+    sources: &'a [Info],
+    /// Longest body under the main root, bytes.
+    body_bytes_max: u32,
+    /// Longest picture, bytes.
+    image_bytes_max: u32,
+}
+
+/// The body of `info`.
+pub fn info(made: &Made, device: &Device, start: u32, kernels: &str, sources: &[Info]) -> Vec<u8> {
+    encoded(&InfoBody {
+        head: Head::new(made),
+        device: device.id.as_str(),
+        name: device.name.as_deref(),
+        site: device.site.as_deref(),
+        version: env!("CARGO_PKG_VERSION"),
+        start,
+        arch: std::env::consts::ARCH,
+        kernels,
+        sources,
+        body_bytes_max: 8 << 10,
+        image_bytes_max: 32 << 10,
+    })
+}
+
+/// One word for a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Watched, nothing wrong.
+    Ok,
+    /// A minor or warning incident is open.
+    Warning,
+    /// A major or critical incident is open.
+    Alert,
+    /// Nothing arrives.
+    Lost,
+    /// Not watched yet: the first connection is under way.
+    Off,
+}
+
+impl Verdict {
+    /// As it stands in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Ok => "ok",
+            Verdict::Warning => "warning",
+            Verdict::Alert => "alert",
+            Verdict::Lost => "lost",
+            Verdict::Off => "off",
+        }
+    }
+}
+
+/// An open incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenIncident {
+    /// Which.
+    pub id: IncidentId,
+    /// What.
+    pub defect: Defect,
+    /// How bad.
+    pub severity: Severity,
+}
+
+/// How one source is doing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SourceState {
+    /// What its thread measured.
+    pub status: SourceStatus,
+    /// What is wrong.
+    pub open: Vec<OpenIncident>,
+}
+
+impl SourceState {
+    /// One word.
+    pub fn verdict(&self) -> Verdict {
+        let lost = self.open.iter().any(|open| open.defect == Defect::StreamLoss);
+        match (self.status.signal, self.open.iter().map(|open| open.severity).max()) {
+            (Signal::Lost, _) => Verdict::Lost,
+            _ if lost => Verdict::Lost,
+            (_, Some(Severity::Critical | Severity::Major)) => Verdict::Alert,
+            (_, Some(Severity::Minor | Severity::Warning)) => Verdict::Warning,
+            (Signal::Connecting, None) => Verdict::Off,
+            (Signal::Up, None) => Verdict::Ok,
+        }
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+struct OpenBody<'a> {
+    id: &'a str,
+    defect: &'a str,
+    severity: &'a str,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "state")]
+pub(super) struct StateBody<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    /// `ok`, `warning`, `alert`, `lost` or `off`.
+    #[schemars(regex(pattern = "^(ok|warning|alert|lost|off)$"))]
+    verdict: &'a str,
+    /// Open incidents.
+    open: Vec<OpenBody<'a>>,
+    /// Why nothing arrives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    /// "1920x1080 h264, 48000 Hz 2 ch aac".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<&'a str>,
+    /// Pictures per second over the last second.
+    fps: f64,
+    /// Mean luma, 0 black to 1 white.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    luma: Option<f64>,
+    /// Loudest channel over the last 100 ms, dBFS RMS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rms_dbfs: Option<f64>,
+}
+
+/// The body of a source's `state`.
+pub fn state(made: &Made, source: &SourceState) -> Vec<u8> {
+    let status = &source.status;
+    encoded(&StateBody {
+        head: Head::new(made),
+        verdict: source.verdict().name(),
+        open: source
+            .open
+            .iter()
+            .map(|open| OpenBody {
+                id: open.id.as_str(),
+                defect: open.defect.name(),
+                severity: open.severity.name(),
+            })
+            .collect(),
+        reason: status.reason.as_deref(),
+        format: status.format.as_deref(),
+        fps: rounded(status.fps),
+        luma: status.luma_mean.map(rounded),
+        rms_dbfs: status.rms_dbfs.map(rounded),
+    })
+}
+
+/// The outbox, for `health`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+pub struct SpoolHealth {
+    /// Messages that the broker has not acknowledged.
+    pub n: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Age of the oldest, seconds.
+    pub oldest_s: f64,
+    /// Messages given up because the outbox was full.
+    pub dropped: u64,
+    /// Messages that the broker would not take.
+    pub refused: u64,
+    /// Messages given up because of their age.
+    pub expired: u64,
+    /// Why messages are kept in memory only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+/// The link, for `health`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+pub struct BrokerHealth {
+    /// Connections after the first.
+    pub reconnects: u64,
+    /// From a publish to its acknowledgement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtt_ms: Option<f64>,
+    /// Since the connection was made, seconds.
+    pub up_s: f64,
+}
+
+/// One source, for `health`.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct SourceHealth {
+    /// As in its `state`.
+    #[schemars(regex(pattern = "^(ok|warning|alert|lost|off)$"))]
+    pub verdict: &'static str,
+    /// Pictures per second over the last second.
+    pub fps: f64,
+    /// Pictures since the start.
+    pub frames: u64,
+    /// Damaged pictures and packets since the start.
+    pub errors: u64,
+    /// Times the source was opened again since the start.
+    pub reconnects: u64,
+    /// Times its thread was restarted after a failure since the start.
+    pub restarts: u64,
+}
+
+impl From<&SourceState> for SourceHealth {
+    fn from(state: &SourceState) -> Self {
+        let status = &state.status;
+        Self {
+            verdict: state.verdict().name(),
+            fps: rounded(status.fps),
+            frames: status.frames,
+            errors: status.errors,
+            reconnects: status.reconnects,
+            restarts: status.restarts,
+        }
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "health")]
+pub(super) struct HealthBody<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    /// Worst verdict of all sources, or `warning` when the box itself is in trouble.
+    #[schemars(regex(pattern = "^(ok|warning|alert|lost|off)$"))]
+    class: &'a str,
+    #[serde(flatten)]
+    box_health: &'a BoxBody<'a>,
+    spool: &'a SpoolHealth,
+    mqtt: &'a BrokerHealth,
+    src: BTreeMap<&'a str, SourceHealth>,
+}
+
+/// Fields that this machine does not have are absent.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct BoxBody<'a> {
+    /// Since the daemon started, seconds.
+    up_s: f64,
+    /// Since the machine started, seconds.
+    os_up_s: f64,
+    /// Processor time of the machine, % of all cores, since the last message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_pct: Option<f64>,
+    /// Processor time of Picket, % of one core, since the last message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    own_cpu_pct: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    load1: Option<f64>,
+    /// Pressure (PSI, some, 10 s), %.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    psi_cpu_pct: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    psi_mem_pct: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    psi_io_pct: Option<f64>,
+    /// Memory in use, %.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mem_pct: Option<f64>,
+    /// Memory of Picket, bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rss_bytes: Option<u64>,
+    /// Hottest thermal zone, degrees Celsius.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temp_c: Option<f64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    temps: BTreeMap<&'a str, f64>,
+    /// Use of the file system that holds the outbox, %.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk_pct: Option<f64>,
+    /// It is mounted read-only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk_ro: Option<bool>,
+    /// Time until the watchdog would have bitten, at its least since the last message, ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wd_margin_ms: Option<u64>,
+}
+
+/// The body of `health`.
+pub fn health(
+    made: &Made,
+    measured: &BoxHealth,
+    spool: &SpoolHealth,
+    mqtt: &BrokerHealth,
+    sources: &BTreeMap<SourceId, SourceState>,
+) -> Vec<u8> {
+    let box_health = BoxBody {
+        up_s: rounded(measured.up.as_secs_f64()),
+        os_up_s: rounded(made.mono.since(crate::time::Mono(0)).as_secs_f64()),
+        cpu_pct: measured.cpu_pct.map(rounded),
+        own_cpu_pct: measured.own_cpu_pct.map(rounded),
+        load1: measured.load1.map(rounded),
+        psi_cpu_pct: measured.psi_cpu_pct.map(rounded),
+        psi_mem_pct: measured.psi_mem_pct.map(rounded),
+        psi_io_pct: measured.psi_io_pct.map(rounded),
+        mem_pct: measured.mem_pct.map(rounded),
+        rss_bytes: measured.rss_bytes,
+        temp_c: measured.temps.values().copied().reduce(f64::max).map(rounded),
+        temps: measured.temps.iter().map(|(name, &c)| (name.as_str(), rounded(c))).collect(),
+        disk_pct: measured.disk_pct.map(rounded),
+        disk_ro: measured.disk_ro,
+        wd_margin_ms: measured.watchdog_margin.map(|margin| margin.as_millis() as u64),
+    };
+    encoded(&HealthBody {
+        head: Head::new(made),
+        class: class(spool, sources).name(),
+        box_health: &box_health,
+        spool,
+        mqtt,
+        src: sources.iter().map(|(id, state)| (id.as_str(), state.into())).collect(),
+    })
+}
+
+/// The worst of all.
+pub fn class(spool: &SpoolHealth, sources: &BTreeMap<SourceId, SourceState>) -> Verdict {
+    let rank = |verdict: &Verdict| match verdict {
+        Verdict::Ok => 0,
+        Verdict::Off => 1,
+        Verdict::Warning => 2,
+        Verdict::Alert => 3,
+        Verdict::Lost => 4,
+    };
+    let own = if spool.trouble.is_some() { Verdict::Warning } else { Verdict::Ok };
+    sources.values().map(SourceState::verdict).chain([own]).max_by_key(rank).unwrap_or(Verdict::Ok)
+}
