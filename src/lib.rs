@@ -15,4 +15,5 @@ pub mod wire;
 pub mod outbox;
 pub mod mqtt;
 pub mod pipeline;
+pub mod config;
 pub mod cli;
