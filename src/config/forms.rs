@@ -11,7 +11,7 @@ const DURATION_UNITS: [(&str, u64); 5] = [
     ("ms", 1_000_000),
 ];
 
-/// Units of sizes in bytes: binary ones first, so that they are preferred in writing.
+/// Units of sizes in bytes.
 const SIZE_UNITS: [(&str, u64); 7] = [
     ("GiB", 1 << 30),
     ("MiB", 1 << 20),
@@ -94,10 +94,11 @@ pub(super) fn duration_text(duration: Duration) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
-/// `bytes` as it is written: "160MiB", in the largest unit that divides it.
+/// `bytes` as it is written: "160MiB", in the unit that makes the smallest whole number.
 pub(super) fn size_text(bytes: u64) -> String {
-    let fits = SIZE_UNITS.iter().find(|(_, unit)| bytes > 0 && bytes.is_multiple_of(*unit));
-    fits.map_or_else(|| format!("{bytes}B"), |(name, unit)| format!("{}{name}", bytes / unit))
+    let whole = SIZE_UNITS.iter().filter(|(_, unit)| bytes > 0 && bytes.is_multiple_of(*unit));
+    let best = whole.min_by_key(|(_, unit)| bytes / unit);
+    best.map_or_else(|| format!("{bytes}B"), |(name, unit)| format!("{}{name}", bytes / unit))
 }
 
 /// The parts of a broker's URL.

@@ -1,6 +1,6 @@
 //! Which files, variables and flags make up the configuration, and in which order.
 
-use super::mistake::{Document, Mistake, Mistakes, Origin};
+use super::mistake::{Document, Mistake, Origin};
 use super::nearest::nearest;
 use super::raw::{Form, Given, Raw, Value};
 use super::read;

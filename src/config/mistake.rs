@@ -86,7 +86,8 @@ impl Mistake {
             Origin::Variable(name) => (Place::Variable(name.clone()), None),
             Origin::Flag(name) => (Place::Flag(name.clone()), None),
         };
-        Self { place, key: key.to_owned(), wrong, right, excerpt }
+        // Keys and inputs come from the file: nothing in them shall command a terminal.
+        Self { place, key: printable(key), wrong: printable(&wrong), right: printable(&right), excerpt }
     }
 
     pub(super) fn unreadable(path: PathBuf, why: &str) -> Self {

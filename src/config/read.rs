@@ -4,6 +4,7 @@ use super::mistake::{Document, Mistake, Origin, quoted};
 use super::nearest::nearest;
 use super::raw::{Form, Given, Leaf, Raw, Source, Table, Value};
 use crate::detect::Defect;
+use crate::ids::SourceId;
 use std::ops::Range;
 use std::sync::Arc;
 use toml::Spanned;
@@ -135,8 +136,9 @@ impl Reader<'_> {
 
     fn source(&mut self, table: &DeTable<'_>, span: Range<usize>, path: String, sources: &mut Vec<Source>) {
         let id = table.get("id").and_then(|item| Some((item.get_ref().as_str()?, item.span())));
-        let path = id.as_ref().filter(|(id, _)| !id.is_empty()).map_or(path, |(id, _)| format!("source[{id}]"));
-        let known = id.as_ref().and_then(|_| sources.iter().position(|source| source.path == path));
+        let named = id.as_ref().filter(|(id, _)| SourceId::new(id).is_ok());
+        let path = named.map_or(path, |(id, _)| format!("source[{id}]"));
+        let known = named.and_then(|_| sources.iter().position(|source| source.path == path));
         let here = self.document.layer;
         let at = match (known, &id) {
             (Some(at), Some((id, span))) if matches!(&sources[at].seen(), Some(layer) if *layer == here) => {
@@ -195,7 +197,13 @@ impl Reader<'_> {
         let table = item.get_ref().as_table();
         if table.is_none() {
             let wrong = format!("{} is not a table", kind(item.get_ref()));
-            let right = format!("[{}] and its keys below", path.split('[').next().unwrap_or(path));
+            let right = match path.split_once('[') {
+                None => format!("[{path}] and its keys below"),
+                Some((_, source)) => match source.split_once("].") {
+                    None => "[[source]] and its keys below".to_owned(),
+                    Some((_, key)) => format!("[source.{key}] and its keys below"),
+                },
+            };
             self.wrong(item.span(), path, wrong, right);
         }
         table

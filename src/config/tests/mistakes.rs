@@ -86,7 +86,7 @@ fn wrong_types_are_told_apart() {
             "[source]\nid = \"a\"",
             "1:1 source: a table is not a list of sources | [[source]] in double brackets, one for each",
         ),
-        ("source = [3]", "1:11 source[#1]: the number 3 is not a table | [source] and its keys below"),
+        ("source = [3]", "1:11 source[#1]: the number 3 is not a table | [[source]] and its keys below"),
     ];
     for (text, expected) in cases {
         assert_eq!(told(text), [expected], "{text}");
@@ -214,7 +214,7 @@ fn sources_must_be_complete_and_told_apart() {
     );
     assert_eq!(
         told("[[source]]\nid = \"SDI 1\"\ninput = \"-\"\n"),
-        [format!("2:6 source[SDI 1].id: \"SDI 1\" is no source id | {id}")]
+        [format!("2:6 source[#1].id: \"SDI 1\" is no source id | {id}")]
     );
     assert_eq!(
         told("[[source]]\nid = \"a\"\ninput = \"-\"\n[[source]]\nid = \"a\"\ninput = \"-\"\n"),
@@ -291,6 +291,14 @@ fn text_that_is_no_toml_is_told_with_the_rest() {
     );
     // What seems to be missing may stand in the torn line.
     assert_eq!(told("[[source]]\nid = \"a\"\ninput = \"udp://x\n").len(), 1);
+}
+
+#[test]
+fn nothing_in_a_file_commands_a_terminal() {
+    let text =
+        "[device]\n\"\\u001b[2J\" = 1\nname = \"\\u001b[2J\"\n[[source]]\nid = \"\\u001b\"\ninput = \"\\u001b://x\"\n";
+    let shown = Root::new().with("etc/picket/picket.toml", text).mistakes(&[]);
+    assert!(!shown.contains('\u{1b}'), "{shown:?}");
 }
 
 #[test]
