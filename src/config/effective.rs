@@ -1,0 +1,101 @@
+//! The settings that stand, as TOML: defaults filled in, secrets left out.
+
+use super::forms::{duration_text, size_text};
+use super::{Config, Source};
+use crate::detect::Defect;
+use std::fmt::Write;
+use std::path::Path;
+
+/// Lines of TOML.
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn table(&mut self, head: &str) {
+        let gap = if self.0.is_empty() { "" } else { "\n" };
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.0, "{gap}{head}");
+    }
+    fn text(&mut self, key: &str, value: &str) {
+        let _ = writeln!(self.0, "{key} = {}", toml::Value::from(value));
+    }
+    fn path(&mut self, key: &str, value: &Path) {
+        self.text(key, &value.to_string_lossy());
+    }
+    fn plain(&mut self, key: &str, value: impl std::fmt::Display) {
+        let _ = writeln!(self.0, "{key} = {value}");
+    }
+}
+
+impl Config {
+    /// Every setting that stands, as TOML. Without secrets: a user, password or query in a source's URL is left out.
+    pub fn effective(&self) -> String {
+        let mut lines = Lines::default();
+        let Self { device, budget, outbox, .. } = self;
+        lines.table("[device]");
+        let titles = [("name", &device.name), ("site", &device.site), ("machine_id", &device.machine_id)];
+        for (key, value) in titles.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?))) {
+            lines.text(key, value);
+        }
+        lines.path("state_dir", &device.state_dir);
+        lines.path("runtime_dir", &device.runtime_dir);
+        self.broker_lines(&mut lines);
+        lines.table("[budget]");
+        // The share was given in percent; a hundredth of a hundredth is below what anyone writes.
+        lines.text("cpu", &format!("{}%", (budget.cpu_cores_max * 1e6).round() / 1e4));
+        lines.text("memory", &size_text(budget.memory_bytes_max));
+        lines.table("[health]");
+        lines.text("period", &duration_text(self.health_period));
+        lines.table("[outbox]");
+        lines.text("bytes_max", &size_text(outbox.bytes_max));
+        lines.text("age_max", &duration_text(outbox.age_max));
+        lines.table("[evidence]");
+        lines.plain("pictures", self.pictures);
+        for source in &self.sources {
+            source_lines(source, &mut lines);
+        }
+        lines.0
+    }
+
+    fn broker_lines(&self, lines: &mut Lines) {
+        lines.table("[broker]");
+        if let Some(broker) = &self.broker {
+            let scheme = if broker.tls.is_some() { "mqtts" } else { "mqtt" };
+            let host = if broker.host.contains(':') { format!("[{}]", broker.host) } else { broker.host.clone() };
+            lines.text("url", &format!("{scheme}://{host}:{}", broker.port));
+            let tls = broker.tls.clone().unwrap_or_default();
+            let (cert, key) = tls.identity.unzip();
+            let files = [("ca", &tls.ca), ("cert", &cert), ("key", &key), ("password_file", &broker.password_file)];
+            for (key, path) in files.into_iter().filter_map(|(key, path)| Some((key, path.as_ref()?))) {
+                lines.path(key, path);
+            }
+            if let Some(user) = &broker.user {
+                lines.text("user", user);
+            }
+            lines.text("keep_alive", &duration_text(broker.keep_alive));
+            lines.text("reconnect_spread", &duration_text(broker.reconnect_spread));
+        }
+        lines.text("prefix", &self.prefix);
+    }
+}
+
+fn source_lines(source: &Source, lines: &mut Lines) {
+    lines.table("[[source]]");
+    lines.text("id", source.id.as_str());
+    lines.text("input", &source.input.display());
+    if let Some(other) = &source.pair_with {
+        lines.text("pair_with", other.as_str());
+    }
+    lines.text("reopen_after", &duration_text(source.reopen_after));
+    for defect in Defect::ALL {
+        let value = match source.incidents.hold(defect) {
+            None => "{ enabled = false }".to_owned(),
+            Some(hold) => format!(
+                "{{ raise_after = \"{}\", clear_after = \"{}\" }}",
+                duration_text(hold.raise_after),
+                duration_text(hold.clear_after)
+            ),
+        };
+        lines.plain(&format!("detect.{}", defect.name()), value);
+    }
+}

@@ -1,0 +1,119 @@
+//! The configuration: files, environment and flags in layers, checked once. A [`Config`] that exists is right.
+//!
+//! Layers, weakest first: `/usr/lib/picket/picket.toml`, `/etc/picket/picket.toml` (or `--config FILE`),
+//! `/etc/picket/conf.d/*.toml` (or the `conf.d` beside FILE), `/var/lib/picket/remote.toml`, the environment, flags.
+//! Keys are merged one by one, sources by their id. An environment variable is named after its table and key in
+//! capitals: `PICKET_BROKER_URL` is `url` of `[broker]`, `PICKET_EVIDENCE_PICTURES=false` a switch; keys of sources
+//! have none. `PICKET_KERNELS` chooses the instruction set and is no configuration.
+//!
+//! The keys stand in `raw.rs`. Every mistake is found in one go and told with file, line and column.
+
+mod effective;
+mod environment;
+mod forms;
+mod layers;
+mod mistake;
+mod nearest;
+mod raw;
+mod read;
+mod schema;
+mod validate;
+#[cfg(test)]
+mod tests;
+
+pub use environment::{Finding, check_environment};
+pub use layers::{Flag, Places, process_environment};
+pub use mistake::{Mistake, Mistakes, Place};
+pub use schema::schema;
+
+use crate::ids::SourceId;
+use crate::source::Input;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that can be set, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The device.
+    pub device: Device,
+    /// The broker; `None`: nobody is told, events wait in the outbox.
+    pub broker: Option<crate::mqtt::Settings>,
+    /// Topic levels before `picket/1`, "" for none.
+    pub prefix: String,
+    /// What Picket may take of the box.
+    pub budget: Budget,
+    /// How often health is told.
+    pub health_period: Duration,
+    /// Events on disk.
+    pub outbox: crate::outbox::Settings,
+    /// Whether alerts carry pictures.
+    pub pictures: bool,
+    /// What is watched; ids differ.
+    pub sources: Vec<Source>,
+    files: Vec<PathBuf>,
+    notes: Vec<String>,
+}
+
+/// The device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// For people.
+    pub name: Option<String>,
+    /// For people.
+    pub site: Option<String>,
+    /// In place of /etc/machine-id: 32 hexadecimal digits.
+    pub machine_id: Option<String>,
+    /// What must outlive a restart.
+    pub state_dir: PathBuf,
+    /// Sockets.
+    pub runtime_dir: PathBuf,
+}
+
+/// What Picket may take of the box. The governor that keeps to it comes with a later version.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Budget {
+    /// Of one core, 1 is all of it.
+    pub cpu_cores_max: f64,
+    /// Resident memory.
+    pub memory_bytes_max: u64,
+}
+
+/// One thing to watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// In topics.
+    pub id: SourceId,
+    /// Where it comes from.
+    pub input: Input,
+    /// A live source that sends nothing for this long is closed and opened again.
+    pub reopen_after: Duration,
+    /// Which defects are watched, and their hold times.
+    pub incidents: crate::alert::Settings,
+    /// The source that shows the same programme before the encoder. Not compared by this version.
+    pub pair_with: Option<SourceId>,
+}
+
+/// Reads all layers. Fails with every mistake that there is.
+pub fn load(places: &Places, env: &BTreeMap<String, String>, flags: &[Flag]) -> Result<Config, Mistakes> {
+    let mut found = Vec::new();
+    let merged = layers::merge(places, env, flags, &mut found);
+    let (config, wrong) = validate::config(merged, env);
+    found.extend(wrong);
+    match Mistakes::of(found) {
+        None => Ok(config),
+        Some(mistakes) => Err(mistakes),
+    }
+}
+
+impl Config {
+    /// Files that were read, weakest first.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// What is right but may surprise, one line each: for `picket check`.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+}

@@ -1,0 +1,342 @@
+//! The configuration as it is written: every table and key once, with its form, default and description.
+//!
+//! Reading, merging, unknown names, environment variables, the schema and the effective settings all walk these
+//! tables, so a key is added in one place. A serde mirror would stop at its first mistake and lose its line.
+
+use super::mistake::Origin;
+use crate::detect::Defect;
+use std::time::Duration;
+
+/// What a value must look like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Form {
+    /// true or false.
+    Switch,
+    /// A name for people, 1 to 64 characters.
+    Title,
+    /// As in /etc/machine-id.
+    MachineId,
+    /// An absolute path.
+    Folder,
+    /// An absolute path, or `credential:NAME`.
+    File,
+    /// mqtt:// or mqtts://.
+    BrokerUrl,
+    /// A user of the broker.
+    User,
+    /// Topic levels, at most two.
+    Prefix,
+    /// With its bounds.
+    Duration(Duration, Duration),
+    /// Bytes, with bounds.
+    Size(u64, u64),
+    /// Of one core, with bounds.
+    Percent(f64, f64),
+    /// The id of this source, or of another one.
+    SourceId,
+    /// What to watch.
+    Input,
+    /// A sound device beside it.
+    Audio,
+}
+
+/// One key.
+#[derive(Debug)]
+pub(super) struct Key {
+    /// As it stands in its table.
+    pub name: &'static str,
+    /// For the schema.
+    pub about: &'static str,
+    /// What its value must look like.
+    pub form: Form,
+    /// What counts where nothing is given.
+    pub default: Option<&'static str>,
+}
+
+/// A value as given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    /// In quotes.
+    Text(String),
+    /// true or false.
+    Switch(bool),
+}
+
+/// A value, the path of its key, and where it came from.
+#[derive(Clone, Debug)]
+pub(super) struct Given {
+    pub value: Value,
+    pub path: String,
+    pub origin: Origin,
+}
+
+/// A key and what the layers gave for it; the last one stands.
+#[derive(Clone, Debug)]
+pub(super) struct Leaf {
+    pub key: &'static Key,
+    pub given: Option<Given>,
+}
+
+/// Keys side by side.
+pub(super) trait Table: Default {
+    /// What the table is about.
+    const ABOUT: &'static str;
+    /// All keys, in the order in which they are documented.
+    fn leaves(&mut self) -> Vec<&mut Leaf>;
+}
+
+/// `Name { /// description  key: form => "default"; }` makes the struct and its list of keys.
+macro_rules! table {
+    ($(#[doc = $about:literal])* $table:ident {
+        $($(#[doc = $doc:literal])* $name:ident: $form:expr $(=> $default:literal)?;)*
+    }) => {
+        $(#[doc = $about])*
+        #[derive(Clone, Debug)]
+        pub(super) struct $table {
+            $($(#[doc = $doc])* pub $name: Leaf,)*
+        }
+        impl Default for $table {
+            fn default() -> Self {
+                Self {
+                    $($name: {
+                        const KEY: Key = Key {
+                            name: stringify!($name),
+                            about: concat!($($doc),*),
+                            form: $form,
+                            default: table!(@default $($default)?),
+                        };
+                        Leaf { key: &KEY, given: None }
+                    },)*
+                }
+            }
+        }
+        impl Table for $table {
+            const ABOUT: &'static str = concat!($($about),*);
+            fn leaves(&mut self) -> Vec<&mut Leaf> {
+                vec![$(&mut self.$name),*]
+            }
+        }
+    };
+    (@default) => { None };
+    (@default $default:literal) => { Some($default) };
+}
+
+const fn seconds(least: u64, most: u64) -> Form {
+    Form::Duration(Duration::from_secs(least), Duration::from_secs(most))
+}
+
+/// Hold times: longer than ten minutes is no alert any more.
+const HOLD: Form = seconds(0, 600);
+const MINUTE: u64 = 60;
+const DAY: u64 = 24 * 60 * MINUTE;
+const MIB: u64 = 1 << 20;
+
+table! {
+    /// The device as people see it, and its folders.
+    Device {
+        /// Name shown to people.
+        name: Form::Title;
+        /// Place shown to people. Topics carry the device's id instead, so that a box can move.
+        site: Form::Title;
+        /// Takes the place of /etc/machine-id, from which the device's id is made.
+        machine_id: Form::MachineId;
+        /// What must outlive a restart. Where nothing is given, systemd's $STATE_DIRECTORY comes before the default.
+        state_dir: Form::Folder => "/var/lib/picket";
+        /// Sockets. Where nothing is given, systemd's $RUNTIME_DIRECTORY comes before the default.
+        runtime_dir: Form::Folder => "/run/picket";
+    }
+}
+
+table! {
+    /// The MQTT broker that is told.
+    Broker {
+        /// mqtt:// or mqtts:// (TLS), a user if wanted, host, port if it is neither 1883 nor 8883.
+        url: Form::BrokerUrl;
+        /// Authorities that may have signed the broker's certificate, PEM. Without it those of the system.
+        ca: Form::File;
+        /// The device's certificate, PEM. Needs `key`.
+        cert: Form::File;
+        /// Private key of the certificate, PEM, readable for Picket alone.
+        key: Form::File;
+        /// User of the broker, where it wants one.
+        user: Form::User;
+        /// File that holds the user's password.
+        password_file: Form::File;
+        /// Topic levels before `picket/1`.
+        prefix: Form::Prefix => "";
+        /// The broker hears from the device at least this often.
+        // The client library panics below 5 s.
+        keep_alive: seconds(5, 20 * MINUTE) => "20s";
+        /// The longest random wait before reconnecting to a broker that said it is overloaded.
+        reconnect_spread: seconds(0, 60 * MINUTE) => "120s";
+    }
+}
+
+table! {
+    /// What Picket may take of the box. Carried and checked; the governor that keeps to it is not in this version.
+    Budget {
+        /// Processor time, of one core.
+        // Less does not carry one source, more than 16 cores no encoder box has.
+        cpu: Form::Percent(1.0, 1600.0) => "25%";
+        /// Resident memory.
+        memory: Form::Size(32 * MIB, 16 * 1024 * MIB) => "160MiB";
+    }
+}
+
+table! {
+    /// How the box is doing.
+    Health {
+        /// How often it is told.
+        period: seconds(10, 10 * MINUTE) => "30s";
+    }
+}
+
+table! {
+    /// Events that wait on disk for the broker.
+    Outbox {
+        /// Most bytes on disk; the oldest events give way.
+        bytes_max: Form::Size(MIB, 4096 * MIB) => "16MiB";
+        /// Older events are not sent any more.
+        age_max: seconds(60 * MINUTE, 366 * DAY) => "7d";
+    }
+}
+
+table! {
+    /// What alerts carry.
+    Evidence {
+        /// Privacy switch: false keeps all pictures on the box out of messages.
+        pictures: Form::Switch => "true";
+    }
+}
+
+table! {
+    /// One thing to watch. Sources of several files are joined by `id`; later files win key by key.
+    SourceKeys {
+        /// Its name in topics: 1 to 32 of a-z, 0-9 and '-'. Required.
+        id: Form::SourceId;
+        /// A file, '-', udp://, rtp://, rtsp://, srt://, rtmp://, http(s):// or pattern:NAME; v4l2: not in this version. Required.
+        input: Form::Input;
+        /// A sound device beside a picture device, alsa:NAME. Not in this version.
+        audio: Form::Audio;
+        /// Another source that shows the same programme before the encoder. Carried; this version does not compare yet.
+        pair_with: Form::SourceId;
+        /// A live input that sends nothing for this long is closed and opened again.
+        reopen_after: seconds(1, 10 * MINUTE) => "10s";
+    }
+}
+
+table! {
+    /// How one defect is watched on this source.
+    Detect {
+        /// false: not watched.
+        enabled: Form::Switch => "true";
+        /// Present for this long before it is told.
+        raise_after: HOLD;
+        /// Gone for this long before it is told to be over.
+        clear_after: HOLD;
+    }
+}
+
+/// One `[[source]]`, all layers together.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    /// For key paths: "source[sdi-1]".
+    pub path: String,
+    /// Where it was first declared.
+    pub origin: Origin,
+    pub keys: SourceKeys,
+    /// In the order of [`Defect::ALL`].
+    pub detect: [Detect; Defect::ALL.len()],
+}
+
+/// All that was given.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Raw {
+    pub device: Device,
+    pub broker: Broker,
+    pub budget: Budget,
+    pub health: Health,
+    pub outbox: Outbox,
+    pub evidence: Evidence,
+    pub sources: Vec<Source>,
+}
+
+/// A table with its name.
+pub(super) struct Named<'a> {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub leaves: Vec<&'a mut Leaf>,
+}
+
+impl Raw {
+    /// All tables that stand once.
+    pub fn tables(&mut self) -> [Named<'_>; 6] {
+        [
+            named("device", &mut self.device),
+            named("broker", &mut self.broker),
+            named("budget", &mut self.budget),
+            named("health", &mut self.health),
+            named("outbox", &mut self.outbox),
+            named("evidence", &mut self.evidence),
+        ]
+    }
+}
+
+impl Source {
+    pub fn new(path: String, origin: Origin) -> Self {
+        Self { path, origin, keys: SourceKeys::default(), detect: Defect::ALL.map(|_| Detect::default()) }
+    }
+}
+
+fn named<'a, T: Table>(name: &'static str, table: &'a mut T) -> Named<'a> {
+    Named { name, about: T::ABOUT, leaves: table.leaves() }
+}
+
+impl Leaf {
+    /// The text that stands: given, else the default.
+    pub fn text(&self) -> Option<&str> {
+        match &self.given {
+            Some(Given { value: Value::Text(text), .. }) => Some(text),
+            _ => self.key.default,
+        }
+    }
+    /// The switch that stands.
+    pub fn switch(&self) -> bool {
+        match &self.given {
+            Some(Given { value: Value::Switch(on), .. }) => *on,
+            _ => self.key.default == Some("true"),
+        }
+    }
+}
+
+impl Form {
+    /// What would be right, for people.
+    pub fn right(self) -> String {
+        use super::forms::{duration_text, size_text};
+        match self {
+            Form::Switch => "true or false, without quotes".to_owned(),
+            Form::Title => "1 to 64 characters, such as \"studio-4\"".to_owned(),
+            Form::MachineId => "32 hexadecimal digits, as in /etc/machine-id".to_owned(),
+            Form::Folder => "an absolute path, such as \"/var/lib/picket\"".to_owned(),
+            Form::File => {
+                "an absolute path, such as \"/etc/picket/tls/ca.pem\", or \"credential:NAME\" of systemd".to_owned()
+            }
+            Form::BrokerUrl => "mqtts://HOST or mqtt://HOST, such as \"mqtts://broker.example:8883\"".to_owned(),
+            Form::User => "1 to 128 characters, none of them a control character".to_owned(),
+            Form::Prefix => "at most two levels of a-z, 0-9 and '-', such as \"acme/tv\"".to_owned(),
+            Form::Duration(least, most) => {
+                let example = if least.as_secs() <= 2 { "2s".to_owned() } else { duration_text(least * 2) };
+                let (least, most) = (duration_text(least), duration_text(most));
+                format!("a duration from {least} to {most}, such as {example:?} (units ms, s, m, h, d)")
+            }
+            Form::Size(least, most) => {
+                let example = size_text(least * 4);
+                format!("a size from {} to {}, such as {example:?}", size_text(least), size_text(most))
+            }
+            Form::Percent(least, most) => format!("a share of one core from {least}% to {most}%, such as \"25%\""),
+            Form::SourceId => "1 to 32 characters of a-z, 0-9 and '-', such as \"sdi-1\"".to_owned(),
+            Form::Input => "a file, '-', or a URL such as \"udp://239.1.1.1:5000\"".to_owned(),
+            Form::Audio => "no `audio` key: sound comes with the stream of `input`".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! From what was given to what it means. Every value is looked at, whatever is wrong with the others.
+
+use super::forms::{self, UrlFault};
+use super::layers::Merged;
+use super::mistake::{Mistake, Origin, quoted};
+use super::raw::{self, Form, Leaf};
+use super::{Budget, Config, Device, Source};
+use crate::alert::Hold;
+use crate::detect::Defect;
+use crate::ids::SourceId;
+use crate::mqtt;
+use crate::source::Input;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where systemd puts credentials of the unit when the variable that says so is not at hand, as in a shell.
+const CREDENTIALS: &str = "/run/credentials/picket.service";
+
+/// The configuration, which counts only without mistakes, and the mistakes.
+pub(super) fn config(merged: Merged, env: &BTreeMap<String, String>) -> (Config, Vec<Mistake>) {
+    let Merged { raw, files, torn } = merged;
+    let mut check = Check { env, torn, found: Vec::new() };
+    let device = check.device(&raw.device);
+    let broker = check.broker(&raw.broker);
+    let sources = check.sources(&raw.sources);
+    let config = Config {
+        prefix: check.value(&raw.broker.prefix, prefix).unwrap_or_default(),
+        budget: Budget {
+            cpu_cores_max: check.percent(&raw.budget.cpu) / 100.0,
+            memory_bytes_max: check.size(&raw.budget.memory),
+        },
+        health_period: check.duration(&raw.health.period),
+        outbox: crate::outbox::Settings {
+            folder: device.state_dir.join("outbox"),
+            bytes_max: check.size(&raw.outbox.bytes_max),
+            age_max: check.duration(&raw.outbox.age_max),
+        },
+        pictures: raw.evidence.pictures.switch(),
+        notes: notes(&raw, broker.as_ref(), &sources),
+        device,
+        broker,
+        sources,
+        files,
+    };
+    (config, check.found)
+}
+
+/// Remarks on what is right but may surprise.
+fn notes(raw: &raw::Raw, broker: Option<&mqtt::Settings>, sources: &[Source]) -> Vec<String> {
+    let mut notes = Vec::new();
+    if sources.is_empty() {
+        notes.push("source: there is no [[source]], so nothing is watched".to_owned());
+    }
+    match broker {
+        None => notes.push("broker: there is no url, so events wait in the outbox and nobody is told".to_owned()),
+        Some(broker) if broker.tls.is_none() && broker.password_file.is_some() => {
+            notes.push("broker.url: over mqtt:// the password can be read on the way; mqtts:// hides it".to_owned());
+        }
+        Some(_) => {}
+    }
+    for leaf in [&raw.budget.cpu, &raw.budget.memory].into_iter().filter(|leaf| leaf.given.is_some()) {
+        notes.push(format!("budget.{}: this version checks it but does not keep to it yet", leaf.key.name));
+    }
+    for source in sources.iter().filter(|source| source.pair_with.is_some()) {
+        notes.push(format!("source[{}].pair_with: this version does not compare sources yet", source.id));
+    }
+    notes
+}
+
+struct Check<'a> {
+    env: &'a BTreeMap<String, String>,
+    torn: bool,
+    found: Vec<Mistake>,
+}
+
+impl Check<'_> {
+    /// What `parse` makes of the leaf's text; its error is a mistake and stands behind the value.
+    fn value<T>(&mut self, leaf: &Leaf, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let text = leaf.text()?;
+        match parse(text) {
+            Ok(value) => Some(value),
+            Err(wrong) => {
+                self.wrong(leaf, format!("{} {wrong}", quoted(text)), leaf.key.form.right());
+                None
+            }
+        }
+    }
+
+    fn wrong(&mut self, leaf: &Leaf, wrong: String, right: String) {
+        if let Some(given) = &leaf.given {
+            self.found.push(Mistake::new(&given.origin, &given.path, wrong, right));
+        }
+    }
+
+    fn missing(&mut self, origin: &Origin, path: &str, form: Form) {
+        // In a text that is no TOML it may be there after all.
+        if !self.torn {
+            self.found.push(Mistake::new(origin, path, "is missing".to_owned(), form.right()));
+        }
+    }
+
+    fn duration(&mut self, leaf: &Leaf) -> Duration {
+        let Form::Duration(least, most) = leaf.key.form else { return Duration::ZERO };
+        let value = self.value(leaf, |text| within(forms::duration(text)?, least, most, forms::duration_text));
+        value.unwrap_or_default()
+    }
+
+    fn size(&mut self, leaf: &Leaf) -> u64 {
+        let Form::Size(least, most) = leaf.key.form else { return 0 };
+        self.value(leaf, |text| within(forms::size(text)?, least, most, forms::size_text)).unwrap_or_default()
+    }
+
+    fn percent(&mut self, leaf: &Leaf) -> f64 {
+        let Form::Percent(least, most) = leaf.key.form else { return 0.0 };
+        let shown = |share: f64| format!("{share}%");
+        self.value(leaf, |text| within(forms::percent(text)?, least, most, shown)).unwrap_or_default()
+    }
+
+    fn device(&mut self, raw: &raw::Device) -> Device {
+        Device {
+            name: self.value(&raw.name, |text| title(text, 64)),
+            site: self.value(&raw.site, |text| title(text, 64)),
+            machine_id: self.value(&raw.machine_id, machine_id),
+            state_dir: self.folder(&raw.state_dir, "STATE_DIRECTORY"),
+            runtime_dir: self.folder(&raw.runtime_dir, "RUNTIME_DIRECTORY"),
+        }
+    }
+
+    /// A folder; where none is given, the first of those that systemd made for the unit.
+    fn folder(&mut self, leaf: &Leaf, variable: &str) -> PathBuf {
+        let made = self.env.get(variable).and_then(|folders| folders.split(':').next()).filter(|f| f.starts_with('/'));
+        match made {
+            Some(folder) if leaf.given.is_none() => PathBuf::from(folder),
+            _ => self.value(leaf, absolute).unwrap_or_default(),
+        }
+    }
+
+    fn file(&mut self, leaf: &Leaf) -> Option<PathBuf> {
+        let credentials = self.env.get("CREDENTIALS_DIRECTORY").map_or(CREDENTIALS, String::as_str);
+        self.value(leaf, |text| match text.strip_prefix("credential:") {
+            Some("" | "." | "..") => Err("names no credential".to_owned()),
+            Some(name) if name.contains('/') => Err("names no credential".to_owned()),
+            Some(name) => Ok(Path::new(credentials).join(name)),
+            None => absolute(text),
+        })
+    }
+
+    fn broker(&mut self, raw: &raw::Broker) -> Option<mqtt::Settings> {
+        let files = (self.file(&raw.ca), self.file(&raw.cert), self.file(&raw.key));
+        let user = self.value(&raw.user, |text| title(text, 128));
+        let password_file = self.file(&raw.password_file);
+        let keep_alive = self.duration(&raw.keep_alive);
+        let reconnect_spread = self.duration(&raw.reconnect_spread);
+        self.together(&raw.cert, &raw.key, "a certificate and its key together");
+        self.together(&raw.key, &raw.cert, "a certificate and its key together");
+        if raw.url.given.is_none() {
+            let [url, rest @ ..] = [&raw.url, &raw.ca, &raw.cert, &raw.user, &raw.password_file];
+            if let Some(given) = rest.iter().find_map(|leaf| leaf.given.as_ref()) {
+                self.missing(&given.origin, "broker.url", url.key.form);
+            }
+            return None;
+        }
+        let url = self.broker_url(raw)?;
+        if url.user.is_none() && raw.user.given.is_none() {
+            let right = "broker.user with it, or no password".to_owned();
+            self.wrong(&raw.password_file, "is a password without a user".to_owned(), right);
+        }
+        let (ca, cert, key) = files;
+        Some(mqtt::Settings {
+            host: url.host,
+            port: url.port,
+            tls: url.tls.then(|| mqtt::Tls { ca, identity: cert.zip(key) }),
+            user: user.or(url.user),
+            password_file,
+            keep_alive,
+            reconnect_spread,
+        })
+    }
+
+    /// The URL, and whether the other keys fit it.
+    fn broker_url(&mut self, raw: &raw::Broker) -> Option<forms::BrokerUrl> {
+        let text = raw.url.text()?;
+        let url = match forms::broker_url(text) {
+            Ok(url) => url,
+            Err(UrlFault::Password) => {
+                let right = "the user alone in the URL or in broker.user, the password in the file that \
+                             broker.password_file names";
+                self.wrong(
+                    &raw.url,
+                    "the URL carries a password, which is shown to everybody".to_owned(),
+                    right.to_owned(),
+                );
+                return None;
+            }
+            Err(UrlFault::Other(wrong)) => {
+                self.wrong(&raw.url, format!("{} {wrong}", quoted(text)), raw.url.key.form.right());
+                return None;
+            }
+        };
+        if !url.tls {
+            for leaf in [&raw.ca, &raw.cert, &raw.key] {
+                let right = "mqtts:// in broker.url, or no certificates".to_owned();
+                self.wrong(leaf, "is for TLS, but broker.url begins with mqtt://".to_owned(), right);
+            }
+        }
+        if url.user.is_some() {
+            let wrong = "is a second user, next to the one in broker.url".to_owned();
+            self.wrong(&raw.user, wrong, "one of the two".to_owned());
+        }
+        Some(url)
+    }
+
+    /// `given` is nothing without `other`.
+    fn together(&mut self, given: &Leaf, other: &Leaf, right: &str) {
+        if other.given.is_none() && !self.torn {
+            self.wrong(given, format!("needs broker.{} beside it", other.key.name), right.to_owned());
+        }
+    }
+
+    fn sources(&mut self, raw: &[raw::Source]) -> Vec<Source> {
+        let ids: Vec<&str> = raw.iter().filter_map(|source| source.keys.id.text()).collect();
+        raw.iter().filter_map(|source| self.source(source, &ids)).collect()
+    }
+
+    fn source(&mut self, raw: &raw::Source, ids: &[&str]) -> Option<Source> {
+        let keys = &raw.keys;
+        for leaf in [&keys.id, &keys.input].into_iter().filter(|leaf| leaf.given.is_none()) {
+            self.missing(&raw.origin, &format!("{}.{}", raw.path, leaf.key.name), leaf.key.form);
+        }
+        let id = self.value(&keys.id, source_id);
+        let input = self.input(&keys.input);
+        if let Some(audio) = keys.audio.text() {
+            let wrong = match audio.strip_prefix("alsa:") {
+                Some(_) => format!("{}: this version cannot open capture devices yet", quoted(audio)),
+                None => format!("{} is no sound device (alsa:NAME), and this version opens none yet", quoted(audio)),
+            };
+            self.wrong(&keys.audio, wrong, keys.audio.key.form.right());
+        }
+        let pair_with = self.pair_with(&keys.pair_with, keys.id.text(), ids);
+        let reopen_after = self.duration(&keys.reopen_after);
+        let mut incidents = crate::alert::Settings::default();
+        for (defect, detect) in Defect::ALL.into_iter().zip(&raw.detect) {
+            let hold = self.hold(defect, detect);
+            incidents.set(defect, detect.enabled.switch().then_some(hold));
+        }
+        Some(Source { id: id?, input: input?, reopen_after, incidents, pair_with })
+    }
+
+    fn hold(&mut self, defect: Defect, detect: &raw::Detect) -> Hold {
+        let mut hold = Hold::default_for(defect);
+        for (leaf, place) in
+            [(&detect.raise_after, &mut hold.raise_after), (&detect.clear_after, &mut hold.clear_after)]
+        {
+            if leaf.given.is_some() {
+                *place = self.duration(leaf);
+            }
+        }
+        hold
+    }
+
+    fn input(&mut self, leaf: &Leaf) -> Option<Input> {
+        match leaf.text()?.parse::<Input>() {
+            Ok(input) => Some(input),
+            // Its text names the input without credentials.
+            Err(fault) => {
+                self.wrong(leaf, fault.to_string(), leaf.key.form.right());
+                None
+            }
+        }
+    }
+
+    fn pair_with(&mut self, leaf: &Leaf, own: Option<&str>, ids: &[&str]) -> Option<SourceId> {
+        let other = leaf.text()?;
+        let others: Vec<&str> = ids.iter().copied().filter(|id| Some(*id) != own).collect();
+        if others.contains(&other) {
+            return SourceId::new(other).ok();
+        }
+        let wrong = match own == Some(other) {
+            true => format!("{} is this source itself", quoted(other)),
+            false => format!("{} is no source", quoted(other)),
+        };
+        let right = match others.as_slice() {
+            [] => "the id of another [[source]]; there is none".to_owned(),
+            others => format!("the id of another [[source]]: {}", others.join(", ")),
+        };
+        self.wrong(leaf, wrong, right);
+        None
+    }
+}
+
+/// `value` if it lies in the bounds; else the words that stand behind it.
+fn within<T: PartialOrd + Copy>(value: T, least: T, most: T, shown: impl Fn(T) -> String) -> Result<T, String> {
+    if value < least {
+        Err(format!("is less than {}", shown(least)))
+    } else if value > most {
+        Err(format!("is more than {}", shown(most)))
+    } else {
+        Ok(value)
+    }
+}
+
+fn title(text: &str, chars_max: usize) -> Result<String, String> {
+    match text.chars().count() {
+        0 => Err("is empty".to_owned()),
+        count if count > chars_max => Err(format!("has {count} characters")),
+        _ if text.chars().any(char::is_control) => Err("has a control character in it".to_owned()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+fn machine_id(text: &str) -> Result<String, String> {
+    let fits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if fits { Ok(text.to_lowercase()) } else { Err("is no machine id".to_owned()) }
+}
+
+fn absolute(text: &str) -> Result<PathBuf, String> {
+    if text.starts_with('/') { Ok(PathBuf::from(text)) } else { Err("is no absolute path".to_owned()) }
+}
+
+fn source_id(text: &str) -> Result<SourceId, String> {
+    SourceId::new(text).map_err(|_| "is no source id".to_owned())
+}
+
+fn prefix(text: &str) -> Result<String, String> {
+    let fits = |level: &str| {
+        !level.is_empty() && level.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    match text.split('/').count() {
+        _ if text.is_empty() => Ok(String::new()),
+        1 | 2 if text.split('/').all(fits) => Ok(text.to_owned()),
+        1 | 2 => Err("is no topic prefix".to_owned()),
+        levels => Err(format!("has {levels} levels")),
+    }
+}
