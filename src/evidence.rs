@@ -103,13 +103,7 @@ impl Small {
 }
 
 /// Writes component `number` of each pixel: the mean of the samples that it covers, through `level`.
-fn fill(
-    out: &mut [u8],
-    number: usize,
-    (width, height): (usize, usize),
-    plane: &Plane<'_>,
-    level: impl Fn(f64) -> u8,
-) {
+fn fill(out: &mut [u8], number: usize, (width, height): (usize, usize), plane: &Plane<'_>, level: impl Fn(f64) -> u8) {
     let span = |at: usize, of: usize, length: usize| {
         let from = (at * length / of).min(length - 1);
         from..((at + 1) * length / of).clamp(from + 1, length)

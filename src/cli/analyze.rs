@@ -63,7 +63,8 @@ impl From<FailOn> for Severity {
 pub(super) fn run(options: &Options) -> Result<u8, Failure> {
     let clock = Arc::new(SystemClock);
     let (began, cpu_before) = (clock.mono(), own_cpu_time());
-    let input: Input = options.input.parse().map_err(|error| Failure::environment(&crate::source::Error::Input(error)))?;
+    let input: Input =
+        options.input.parse().map_err(|error| Failure::environment(&crate::source::Error::Input(error)))?;
     let settings = settings(options)?;
     if let Some(folder) = &options.pictures {
         std::fs::create_dir_all(folder)
@@ -71,8 +72,7 @@ pub(super) fn run(options: &Options) -> Result<u8, Failure> {
     }
     let stop = Arc::new(AtomicBool::new(false));
     crate::daemon::set_on_signal(&stop);
-    let context =
-        Context { clock: clock.clone(), stop: stop.clone(), seed: 0, reopen_after: Duration::from_secs(10) };
+    let context = Context { clock: clock.clone(), stop: stop.clone(), seed: 0, reopen_after: Duration::from_secs(10) };
     let mut source = Source::open_offline(&input, &context).map_err(|error| Failure::environment(&error))?;
     let mut analysis = Analysis::new(options, settings);
     let pace = options.realtime.then(|| clock.clone() as Arc<dyn Clock>);
@@ -92,7 +92,8 @@ pub(super) fn run(options: &Options) -> Result<u8, Failure> {
 }
 
 fn settings(options: &Options) -> Result<pipeline::Settings, Failure> {
-    let kernels = crate::daemon::kernels().map_err(|error| Failure { code: super::CONFIGURATION, text: error.to_string() })?;
+    let kernels =
+        crate::daemon::kernels().map_err(|error| Failure { code: super::CONFIGURATION, text: error.to_string() })?;
     #[allow(clippy::expect_used, reason = "a constant")]
     let source = SourceId::new("input").expect("well formed");
     let incidents = match &options.config {
@@ -113,7 +114,9 @@ fn detect_settings(path: &Path, wanted: Option<&str>) -> Result<crate::alert::Se
             .ok_or_else(|| mistake(format!("--source {wanted}: {} has {}", path.display(), ids())))?,
         (None, [only]) => only,
         (None, []) => return Ok(crate::alert::Settings::default()),
-        (None, _) => return Err(mistake(format!("{} has several sources: give --source, one of {}", path.display(), ids()))),
+        (None, _) => {
+            return Err(mistake(format!("{} has several sources: give --source, one of {}", path.display(), ids())));
+        }
     };
     Ok(source.incidents.clone())
 }
@@ -242,8 +245,12 @@ fn line(alert: &Alert) -> String {
 }
 
 fn text_summary(summary: &Summary, watched: &[Defect]) -> String {
-    let found: Vec<String> =
-        summary.incidents.iter().filter(|(_, count)| **count > 0).map(|(name, count)| format!("{count} {name}")).collect();
+    let found: Vec<String> = summary
+        .incidents
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
     let found = if found.is_empty() { "nothing wrong".to_owned() } else { found.join(", ") };
     let names: Vec<&str> = watched.iter().map(|defect| defect.name()).collect();
     format!(

@@ -9,8 +9,7 @@ use tracing_subscriber::EnvFilter;
 pub(super) fn run(configured: &Configured) -> Result<u8, Failure> {
     log();
     let config = load(configured.config.as_deref())?;
-    let kernels = crate::daemon::kernels()
-        .map_err(|error| Failure { code: CONFIGURATION, text: error.to_string() })?;
+    let kernels = crate::daemon::kernels().map_err(|error| Failure { code: CONFIGURATION, text: error.to_string() })?;
     for note in config.notes() {
         tracing::warn!("{note}");
     }

@@ -143,13 +143,13 @@ impl Control {
         match event {
             Event::Connected { conn } => tracing::info!(conn, "connected to the broker"),
             Event::Disconnected { reason } => tracing::warn!(reason, "no connection to the broker"),
-            Event::Incoming { topic, .. } => {
-                tracing::warn!(topic, "a command was ignored: this version takes none");
+            Event::Incoming { topic, .. } => tracing::warn!(topic, "a command was ignored: this version takes none"),
+            Event::Storage { trouble: Some(reason) } => tracing::error!(reason, "the outbox is in memory only"),
+            Event::Storage { trouble: None } => tracing::info!("the outbox is on disk again"),
+            Event::Refused { seq } => tracing::error!(seq, "the broker refused an event for good"),
+            Event::IdentityConflict => {
+                tracing::error!(device = %self.device.id, "another device uses this id: set [device] machine_id on one of them");
             }
-            Event::Storage { trouble } => match trouble {
-                Some(reason) => tracing::error!(reason, "the outbox is in memory only"),
-                None => tracing::info!("the outbox is on disk again"),
-            },
         }
     }
 
@@ -195,12 +195,12 @@ impl Control {
         let now = self.clock.mono();
         let counters = self.courier.counters();
         let spool = SpoolHealth {
-            n: counters.spooled,
-            bytes: counters.spooled_bytes,
-            oldest_s: counters.oldest.as_secs_f64(),
-            dropped: counters.dropped,
-            refused: counters.refused,
-            expired: counters.expired,
+            n: counters.outbox.waiting,
+            bytes: counters.outbox.bytes,
+            oldest_s: counters.outbox.oldest.unwrap_or_default().as_secs_f64(),
+            dropped: counters.outbox.dropped,
+            refused: counters.outbox.refused,
+            expired: counters.outbox.expired,
             trouble: counters.trouble,
         };
         let states: BTreeMap<SourceId, SourceState> =
@@ -217,7 +217,8 @@ impl Control {
         let mqtt = BrokerHealth {
             reconnects: counters.reconnects,
             rtt_ms: counters.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
-            up_s: counters.connected_for.as_secs_f64(),
+            up_s: counters.connected_for.unwrap_or_default().as_secs_f64(),
+            complaint: counters.complaint,
         };
         self.reporting.status(&states, counters.connected, spool.n);
         self.courier.send(Message {

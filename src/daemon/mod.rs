@@ -135,12 +135,17 @@ fn control(
     let storage = Box::new(Disk::new(config.outbox.folder.clone()));
     let now = outbox::Now { wall: clock.wall(), mono: clock.mono() };
     let outbox = Outbox::open(&config.outbox, storage, boot.clone(), now)?;
-    let identity = Identity { device: device.id.clone(), topics: topics.clone(), seed: seed(&device.id, "broker") };
+    let identity = Identity {
+        device: device.id.clone(),
+        boot: boot.clone(),
+        topics: topics.clone(),
+        seed: seed(&device.id, "broker"),
+    };
     let (at, in_boot) = (clock.clone(), boot.clone());
     let status_body = move |state: &str, conn: u64| {
         wire::status(&Made { wall: at.wall(), mono: at.mono(), boot: in_boot.clone() }, state, conn)
     };
-    let courier = Courier::start(config.broker.clone(), identity, outbox, clock.clone(), Box::new(status_body));
+    let courier = Courier::start(config.broker.clone(), identity, outbox, clock.clone(), status_body);
     Ok(Control {
         clock: clock.clone(),
         boot,

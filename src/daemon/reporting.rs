@@ -70,8 +70,11 @@ mod tests {
             SourceState { status, ..SourceState::default() }
         };
         let id = |name| SourceId::new(name).expect("well formed");
-        let sources =
-            BTreeMap::from([(id("a"), state(Signal::Up)), (id("b"), state(Signal::Up)), (id("c"), state(Signal::Lost))]);
+        let sources = BTreeMap::from([
+            (id("a"), state(Signal::Up)),
+            (id("b"), state(Signal::Up)),
+            (id("c"), state(Signal::Lost)),
+        ]);
         assert_eq!(status_line(&sources, true, 3), "3 sources: 2 ok, 1 lost; broker up; 3 waiting");
     }
 }

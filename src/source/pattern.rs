@@ -17,6 +17,8 @@ pub enum Pattern {
     Loop,
     /// Moving picture and a tone; after 3 s the thread that watches it fails. Shows that no other source is hurt.
     Crash,
+    /// Black for 0.4 s and silent for 0.5 s in each 2 s, for ever: much to tell in little time.
+    Busy,
 }
 
 const WIDTH: usize = 640;
@@ -27,7 +29,7 @@ const SOUND_RATE: u32 = 48_000;
 
 impl Pattern {
     /// What stands after `pattern:`.
-    pub const NAMES: [&'static str; 4] = ["clean", "defects", "loop", "crash"];
+    pub const NAMES: [&'static str; 5] = ["clean", "defects", "loop", "crash", "busy"];
 
     /// By its name.
     pub fn by_name(name: &str) -> Option<Self> {
@@ -36,6 +38,7 @@ impl Pattern {
             "defects" => Some(Pattern::Defects),
             "loop" => Some(Pattern::Loop),
             "crash" => Some(Pattern::Crash),
+            "busy" => Some(Pattern::Busy),
             _ => None,
         }
     }
@@ -47,6 +50,7 @@ impl Pattern {
             Pattern::Defects => "defects",
             Pattern::Loop => "loop",
             Pattern::Crash => "crash",
+            Pattern::Busy => "busy",
         }
     }
 
@@ -54,14 +58,18 @@ impl Pattern {
         match self {
             Pattern::Clean => Some(20),
             Pattern::Defects => Some(30),
-            Pattern::Loop | Pattern::Crash => None,
+            Pattern::Loop | Pattern::Crash | Pattern::Busy => None,
         }
     }
 
     /// What is wrong with picture `number`.
     fn scene(self, number: u64) -> Scene {
         let second = number % (30 * RATE) / RATE;
+        let picture = number % (2 * RATE);
         match (self, second) {
+            (Pattern::Busy, _) => {
+                Scene { black: (5..15).contains(&picture), silent: (10..22).contains(&picture), ..Scene::default() }
+            }
             (Pattern::Clean | Pattern::Crash, _) => Scene::default(),
             (_, 5..9) => Scene { black: true, ..Scene::default() },
             // The picture of 13 s stays.

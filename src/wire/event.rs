@@ -124,7 +124,8 @@ pub fn event(alert: &Alert, teller: &Teller<'_>) -> Vec<u8> {
         Transition::Cleared { end, by } => ("cleared", Some(end), Some(by)),
     };
     // Media time maps to the wall clock through the unit that decided: its place and its arrival.
-    let arrived = teller.clocks.map(|(wall, now)| (wall.unix_ms - now.since(alert.at.arrived).as_millis() as i64, wall));
+    let arrived =
+        teller.clocks.map(|(wall, now)| (wall.unix_ms - now.since(alert.at.arrived).as_millis() as i64, wall));
     let wall_of = |at: crate::time::MediaTime| {
         arrived.map(|(unix_ms, _)| rfc3339(unix_ms - (alert.at.at.0 - at.0).div_euclid(1_000_000)))
     };

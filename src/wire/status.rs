@@ -242,11 +242,7 @@ pub fn state(made: &Made, source: &SourceState) -> Vec<u8> {
         open: source
             .open
             .iter()
-            .map(|open| OpenBody {
-                id: open.id.as_str(),
-                defect: open.defect.name(),
-                severity: open.severity.name(),
-            })
+            .map(|open| OpenBody { id: open.id.as_str(), defect: open.defect.name(), severity: open.severity.name() })
             .collect(),
         reason: status.reason.as_deref(),
         format: status.format.as_deref(),
@@ -284,8 +280,11 @@ pub struct BrokerHealth {
     /// From a publish to its acknowledgement.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rtt_ms: Option<f64>,
-    /// Since the connection was made, seconds.
+    /// Since the connection was made, seconds; 0 without one.
     pub up_s: f64,
+    /// What the broker has against us: "not authorised to publish".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub complaint: Option<&'static str>,
 }
 
 /// One source, for `health`.

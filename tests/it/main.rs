@@ -1,1 +1,12 @@
+//! Tests of the whole program: they start it, feed it, and look at what comes out.
+//!
+//! Mosquitto and FFmpeg's command-line tool are needed (`make setup`): without them these tests fail, they never skip.
 
+mod allocations;
+mod architecture;
+mod bad_input;
+mod broker;
+mod determinism;
+mod schemas;
+mod streams;
+mod support;
