@@ -37,6 +37,7 @@ run: setup-test build ## demo: a live stream with planted defects, a broker, and
 
 test: setup-test ## all tests of this machine
 	python3 -B -m unittest discover -q -s tests/demo
+	@.ci/unit.sh
 	$(CARGO) test --locked
 
 check: fmt-check clippy texts unit deny test ## format, clippy, scripts, systemd files, licences and advisories, tests
