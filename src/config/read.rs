@@ -21,7 +21,7 @@ pub(super) fn document(document: &Arc<Document>, raw: &mut Raw, mistakes: &mut V
         let origin = reader.origin(error.span().unwrap_or(0..0));
         reader.found.push(Mistake::new(&origin, "", format!("is no TOML: {}", error.message()), cure(error.message())));
     }
-    let broken: Vec<_> = reader.found.iter().map(|mistake| line(mistake)).collect();
+    let broken: Vec<_> = reader.found.iter().map(line).collect();
     reader.root(table.get_ref(), raw);
     // The parser guesses on after a syntax error; what it guessed on that line is no news.
     let read = reader.found.split_off(errors.len());

@@ -332,6 +332,13 @@ fn a_file_named_on_the_command_line_must_be_there() {
 }
 
 #[test]
+fn a_file_without_end_is_refused() {
+    let places = Places::below(Root::new().path()).with_file(Path::new("/dev/zero"));
+    let mistakes = load(&places, &BTreeMap::new(), &[]).expect_err("no end");
+    assert!(mistakes.to_string().starts_with("/dev/zero: is larger than 1MiB, so it is no configuration\n"));
+}
+
+#[test]
 fn variables_are_checked_like_files() {
     let root = Root::new();
     let env = [
@@ -353,4 +360,17 @@ PICKET_NONSENSE: no such variable
       right: PICKET_<TABLE>_<KEY>, such as PICKET_BROKER_URL
 4 mistakes in the configuration";
     assert_eq!(root.mistakes(&env), expected);
+}
+
+#[test]
+fn flags_are_checked_like_files() {
+    let flag = |key, value: &str| Flag { flag: format!("--{key}"), key, value: value.to_owned() };
+    let flags = [flag("broker.url", "x"), flag("broker.nonsense", "x"), flag("evidence.pictures", "true")];
+    let expected = "\
+--broker.nonsense: broker.nonsense: no such key
+      right: a key outside [[source]]
+--broker.url: broker.url: \"x\" begins neither with mqtt:// nor with mqtts://
+      right: mqtts://HOST or mqtt://HOST, such as \"mqtts://broker.example:8883\"
+2 mistakes in the configuration";
+    assert_eq!(Root::new().load(&[], &flags).map_err(|mistakes| mistakes.to_string()), Err(expected.to_owned()));
 }
