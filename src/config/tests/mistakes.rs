@@ -281,7 +281,7 @@ fn text_that_is_no_toml_is_told_with_the_rest() {
     assert_eq!(
         told(text),
         [
-            "2:8 : is no TOML: string values must be quoted, expected literal string | the value in quotes, such as site = \"studio-4\"",
+            "2:8 : is no TOML: string values must be quoted | the value in quotes, such as site = \"studio-4\"",
             "4:10 health.period: \"1s\" is less than 10s | a duration from 10s to 10m, such as \"20s\" (units ms, s, m, h, d)",
         ]
     );
