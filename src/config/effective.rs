@@ -41,7 +41,7 @@ impl Config {
         lines.path("runtime_dir", &device.runtime_dir);
         self.broker_lines(&mut lines);
         lines.table("[budget]");
-        // The share was given in percent; a hundredth of a hundredth is below what anyone writes.
+        // Rounded, so that 33.3% does not come back as 33.299999999999997%.
         lines.text("cpu", &format!("{}%", (budget.cpu_cores_max * 1e6).round() / 1e4));
         lines.text("memory", &size_text(budget.memory_bytes_max));
         lines.table("[health]");

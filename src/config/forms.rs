@@ -81,8 +81,11 @@ fn scaled(number: &str, unit: u64) -> Option<u64> {
     (value < u64::MAX as f64).then_some(value.round() as u64)
 }
 
-/// `duration` as it is written: "1m30s".
+/// `duration` as it is written: "1m30s", "1200ms".
 pub(super) fn duration_text(duration: Duration) -> String {
+    if duration < Duration::from_secs(60) && duration.subsec_millis() > 0 {
+        return format!("{}ms", duration.as_millis());
+    }
     let mut rest = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     let mut text = String::new();
     for (unit, nanos) in DURATION_UNITS {
@@ -189,7 +192,7 @@ mod tests {
         {
             assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }
-        for text in ["0s", "500ms", "2s", "1m30s", "7d", "1h1ms"] {
+        for text in ["0s", "500ms", "1200ms", "2s", "1m30s", "7d", "1h1ms"] {
             assert_eq!(duration(text).map(duration_text), Ok(text.to_owned()));
         }
         let wrong = [

@@ -5,7 +5,7 @@ use super::nearest::nearest;
 use super::raw::{Form, Given, Raw, Value};
 use super::read;
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +13,9 @@ use std::sync::Arc;
 const PREFIX: &str = "PICKET_";
 /// `PICKET_` variables that are no configuration: the program's choice of kernels, and where its tests find footage.
 const NOT_CONFIGURATION: [&str; 2] = ["PICKET_KERNELS", "PICKET_CORPUS"];
+
+/// No configuration is larger; a slip like /dev/zero would never end.
+const BYTES_MAX: u64 = 1 << 20;
 
 /// Where the files are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,14 +96,22 @@ pub(super) fn merge(
     }
     variables(env, &mut merged.raw, mistakes);
     for flag in flags {
-        let origin = Origin::Flag(flag.flag.clone());
-        let mut tables = merged.raw.tables();
-        let mut leaves = tables.iter_mut().flat_map(|table| table.leaves.iter_mut().map(|leaf| (table.name, leaf)));
-        if let Some((_, leaf)) = leaves.find(|(table, leaf)| format!("{table}.{}", leaf.key.name) == flag.key) {
-            leaf.given = typed(leaf.key.form, &flag.value, flag.key, origin, mistakes).or(leaf.given.take());
-        }
+        set_flag(flag, &mut merged.raw, mistakes);
     }
     merged
+}
+
+fn set_flag(flag: &Flag, raw: &mut Raw, mistakes: &mut Vec<Mistake>) {
+    let origin = Origin::Flag(flag.flag.clone());
+    for table in &mut raw.tables() {
+        for leaf in &mut table.leaves {
+            if format!("{}.{}", table.name, leaf.key.name) == flag.key {
+                leaf.given = typed(leaf.key.form, &flag.value, flag.key, origin, mistakes).or(leaf.given.take());
+                return;
+            }
+        }
+    }
+    mistakes.push(Mistake::new(&origin, flag.key, "no such key".to_owned(), "a key outside [[source]]".to_owned()));
 }
 
 /// `*.toml` in `folder`, sorted. No folder is fine.
@@ -121,7 +132,7 @@ fn folder(folder: &Path, mistakes: &mut Vec<Mistake>) -> Vec<PathBuf> {
 
 /// The text of a file. Only a `needed` file must be there.
 fn text(path: &Path, needed: bool, layer: usize, mistakes: &mut Vec<Mistake>) -> Option<String> {
-    let bytes = match std::fs::read(path) {
+    let bytes = match read_some(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound && !needed => return None,
         Err(error) => {
@@ -129,6 +140,10 @@ fn text(path: &Path, needed: bool, layer: usize, mistakes: &mut Vec<Mistake>) ->
             return None;
         }
     };
+    if bytes.len() as u64 > BYTES_MAX {
+        mistakes.push(Mistake::unreadable(path.to_owned(), "is larger than 1MiB, so it is no configuration"));
+        return None;
+    }
     String::from_utf8(bytes)
         .map_err(|error| {
             let valid = error.utf8_error().valid_up_to();
@@ -137,6 +152,13 @@ fn text(path: &Path, needed: bool, layer: usize, mistakes: &mut Vec<Mistake>) ->
             mistakes.push(Mistake::new(&origin, "", "is no UTF-8 text".to_owned(), "a file saved as UTF-8".to_owned()));
         })
         .ok()
+}
+
+/// The file, or as much of it as shows that it is too large.
+fn read_some(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Without the error's number.

@@ -19,9 +19,11 @@ pub(super) fn document(document: &Arc<Document>, raw: &mut Raw, mistakes: &mut V
     let mut reader = Reader { document, found: Vec::new() };
     for error in &errors {
         let origin = reader.origin(error.span().unwrap_or(0..0));
-        reader.found.push(Mistake::new(&origin, "", format!("is no TOML: {}", error.message()), cure(error.message())));
+        // What "literal string" means is not for people; the cure says it.
+        let message = error.message().trim_end_matches(", expected literal string");
+        reader.found.push(Mistake::new(&origin, "", format!("is no TOML: {message}"), cure(message)));
     }
-    let broken: Vec<_> = reader.found.iter().map(|mistake| line(mistake)).collect();
+    let broken: Vec<_> = reader.found.iter().map(line).collect();
     reader.root(table.get_ref(), raw);
     // The parser guesses on after a syntax error; what it guessed on that line is no news.
     let read = reader.found.split_off(errors.len());

@@ -281,7 +281,7 @@ fn text_that_is_no_toml_is_told_with_the_rest() {
     assert_eq!(
         told(text),
         [
-            "2:8 : is no TOML: string values must be quoted, expected literal string | the value in quotes, such as site = \"studio-4\"",
+            "2:8 : is no TOML: string values must be quoted | the value in quotes, such as site = \"studio-4\"",
             "4:10 health.period: \"1s\" is less than 10s | a duration from 10s to 10m, such as \"20s\" (units ms, s, m, h, d)",
         ]
     );
@@ -332,6 +332,13 @@ fn a_file_named_on_the_command_line_must_be_there() {
 }
 
 #[test]
+fn a_file_without_end_is_refused() {
+    let places = Places::below(Root::new().path()).with_file(Path::new("/dev/zero"));
+    let mistakes = load(&places, &BTreeMap::new(), &[]).expect_err("no end");
+    assert!(mistakes.to_string().starts_with("/dev/zero: is larger than 1MiB, so it is no configuration\n"));
+}
+
+#[test]
 fn variables_are_checked_like_files() {
     let root = Root::new();
     let env = [
@@ -353,4 +360,17 @@ PICKET_NONSENSE: no such variable
       right: PICKET_<TABLE>_<KEY>, such as PICKET_BROKER_URL
 4 mistakes in the configuration";
     assert_eq!(root.mistakes(&env), expected);
+}
+
+#[test]
+fn flags_are_checked_like_files() {
+    let flag = |key, value: &str| Flag { flag: format!("--{key}"), key, value: value.to_owned() };
+    let flags = [flag("broker.url", "x"), flag("broker.nonsense", "x"), flag("evidence.pictures", "true")];
+    let expected = "\
+--broker.nonsense: broker.nonsense: no such key
+      right: a key outside [[source]]
+--broker.url: broker.url: \"x\" begins neither with mqtt:// nor with mqtts://
+      right: mqtts://HOST or mqtt://HOST, such as \"mqtts://broker.example:8883\"
+2 mistakes in the configuration";
+    assert_eq!(Root::new().load(&[], &flags).map_err(|mistakes| mistakes.to_string()), Err(expected.to_owned()));
 }

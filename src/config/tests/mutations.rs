@@ -80,7 +80,7 @@ fn the_text_is_good_before_it_is_spoilt() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn spoilt_files_give_settings_or_mistakes_in_the_file(
