@@ -22,7 +22,7 @@ pub(super) fn config(merged: Merged, env: &BTreeMap<String, String>) -> (Config,
     let Merged { raw, files, torn } = merged;
     let mut check = Check { env, torn, found: Vec::new() };
     let device = check.device(&raw.device);
-    let broker = check.broker(&raw.broker);
+    let broker = check.broker(&raw.broker, &device.runtime_dir);
     let sources = check.sources(&raw.sources);
     let config = Config {
         prefix: check.value(&raw.broker.prefix, prefix).unwrap_or_default(),
@@ -146,7 +146,7 @@ impl Check<'_> {
         })
     }
 
-    fn broker(&mut self, raw: &raw::Broker) -> Option<mqtt::Settings> {
+    fn broker(&mut self, raw: &raw::Broker, runtime_folder: &Path) -> Option<mqtt::Settings> {
         let files = (self.file(&raw.ca), self.file(&raw.cert), self.file(&raw.key));
         let user = self.value(&raw.user, |text| title(text, 128));
         let password_file = self.file(&raw.password_file);
@@ -175,6 +175,7 @@ impl Check<'_> {
             password_file,
             keep_alive,
             reconnect_spread,
+            runtime_folder: runtime_folder.to_owned(),
         })
     }
 

@@ -85,9 +85,9 @@ impl Control {
             if topic.as_ref().is_some_and(|topic| *topic != open.topic) {
                 continue;
             }
-            let seq = self.courier.next_seq();
-            match wire::cleared_by_restart(&open.body, seq, &self.made()) {
-                Some(body) => self.courier.spool(Entry { seq, step: Step::Cleared, body, ..open }),
+            let (seq, made) = (self.courier.next_seq(), self.made());
+            match wire::cleared_by_restart(&open.body, seq, &made) {
+                Some(body) => self.courier.spool(Entry { seq, step: Step::Cleared, made, body, ..open }),
                 None => tracing::warn!(incident = open.incident, "an open incident of a former run cannot be read"),
             }
         }
@@ -115,8 +115,11 @@ impl Control {
             Transition::Cleared { .. } => Step::Cleared,
         };
         let topic = self.topics.event(&alert.source);
-        tracing::info!(source = %alert.source, defect = alert.defect.name(), severity = alert.severity.name(), id = %alert.id, step = ?step, "{}", alert.text);
-        self.courier.spool(Entry { seq, incident: alert.id.as_str().to_owned(), step, topic, body });
+        let (incident, made) = (alert.id.as_str().to_owned(), self.made());
+        self.courier.spool(Entry { seq, incident, step, topic, made, body });
+        // After it is on disk: what the log tells will arrive.
+        let (source, defect, severity, id) = (&alert.source, alert.defect.name(), alert.severity.name(), &alert.id);
+        tracing::info!(%source, defect, severity, %id, ?step, "{}", alert.text);
     }
 
     /// Publishes the alert's picture, unless one went out a moment ago: then the event names none.
