@@ -318,6 +318,9 @@ impl Courier {
                 }
             }
         }
+        if self.outbox.rewound(now) {
+            self.session.rewind();
+        }
         while let Some(from) = self.session.wanted(now.mono) {
             let Some(outgoing) = self.outbox.after(from, now) else {
                 self.session.nothing(from);

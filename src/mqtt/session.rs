@@ -306,6 +306,11 @@ impl Session {
         self.refusals.retain(|seq, _| *seq <= from);
     }
 
+    /// The spool has older messages again than those it gave out last.
+    pub fn rewind(&mut self) {
+        self.newest = 0;
+    }
+
     /// The link sent the next QoS 1 message, under this packet id. `false`: it has no such message, so ids and messages
     /// no longer match and the connection must go.
     pub fn sent(&mut self, id: u16) -> bool {

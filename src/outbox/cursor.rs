@@ -25,11 +25,6 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Whether this is the name of the cursor's file.
-    pub fn is_file(name: &str) -> bool {
-        name == NAME
-    }
-
     /// The newer valid slot; the default when there is none.
     pub fn load(storage: &mut dyn Storage) -> io::Result<Self> {
         let bytes = match storage.read(NAME) {

@@ -52,8 +52,6 @@ const HEADROOM: Room = Room { bytes: 64 << 20, inodes: 100 };
 const REPLAYED_AFTER: Duration = Duration::from_secs(60);
 /// Numbers set aside when the log cannot tell any more which ones were used.
 const RESERVE: u64 = 4096;
-/// A record that could not be read this often is given up.
-const READS_MAX: u8 = 3;
 
 /// Where the outbox lives and how much it may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,6 +168,8 @@ pub struct Outbox {
     synced_at: Option<Mono>,
     surveyed_at: Option<Mono>,
     trouble: Option<Trouble>,
+    /// When messages that could not be read are tried again.
+    reread_at: Option<Mono>,
     dropped: u64,
     expired: u64,
     refused: u64,
@@ -198,6 +198,7 @@ impl Outbox {
             synced_at: None,
             surveyed_at: None,
             trouble: None,
+            reread_at: None,
             dropped: 0,
             expired: 0,
             refused: 0,
@@ -243,30 +244,41 @@ impl Outbox {
         }
     }
 
-    /// The oldest message above `seq` that may be sent, if any. Reading it counts as sending it.
+    /// The oldest message above `seq` that may be sent, if any. Reading it counts as sending it. A message that the
+    /// disk does not give out now is passed over, so that it does not stop the others; see [`Outbox::rewound`].
     pub fn after(&mut self, seq: u64, now: Now) -> Option<Outgoing> {
-        let end = self.unsynced.first().map_or(u64::MAX, |(first, _)| *first);
-        let from = seq.saturating_add(1);
-        let (&seq, queued) = self.queue.range_mut(from..end.max(from)).next()?;
-        let record = match &queued.home {
-            Home::Memory(encoded) => Record::decode(encoded).map(|(record, _)| record),
-            Home::Disk(place) => self.log.read(*place).ok(),
-        };
-        let Some(Record { mut entry, .. }) = record else {
-            queued.failures += 1;
-            if queued.failures >= READS_MAX {
-                self.forget(seq);
-                self.dropped += 1;
+        let mut last = seq;
+        let (seq, mut entry) = loop {
+            let end = self.unsynced.first().map_or(u64::MAX, |(first, _)| *first);
+            let from = last.saturating_add(1);
+            let (&seq, queued) = self.queue.range(from..end.max(from)).find(|(_, queued)| !queued.unreadable)?;
+            last = seq;
+            let home = queued.home.clone();
+            if let Some(entry) = self.read(seq, &home, now) {
+                break (seq, entry);
             }
-            return None;
         };
+        let queued = self.queue.get_mut(&seq)?;
         queued.offered = true;
         let age = queued.age(now);
         if queued.former || age > REPLAYED_AFTER {
             splice_replayed(&mut entry.body);
         }
-        self.cursor.sent = self.cursor.sent.max(seq + 1);
+        if self.cursor.sent <= seq {
+            self.cursor.sent = seq + 1;
+            self.cursor_due += 1;
+        }
         Some(Outgoing { entry, fresh_for: self.age_max.saturating_sub(age) })
+    }
+
+    /// Whether messages that were passed over may be read again now: then sending should begin anew with the oldest.
+    pub fn rewound(&mut self, now: Now) -> bool {
+        let due = self.reread_at.is_some_and(|at| now.mono >= at);
+        if due {
+            self.reread_at = None;
+            self.queue.values_mut().for_each(|queued| queued.unreadable = false);
+        }
+        due
     }
 
     /// Number and age of the oldest message that waits.
@@ -347,6 +359,25 @@ impl Outbox {
             self.recover(now);
         }
         self.settle(now);
+    }
+
+    fn read(&mut self, seq: u64, home: &Home, now: Now) -> Option<Entry> {
+        let read = match home {
+            Home::Memory(encoded) => Record::decode(encoded).ok_or(io::ErrorKind::InvalidData.into()).map(|(record, _)| record),
+            Home::Disk(place) => self.log.read(*place),
+        };
+        match read {
+            Ok(record) => return Some(record.entry),
+            // Damaged for good; an error of the disk may pass.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => self.dropped += u64::from(self.forget(seq)),
+            Err(_) => {
+                self.reread_at = self.reread_at.or(Some(now.mono.plus(RETRY_EVERY)));
+                if let Some(queued) = self.queue.get_mut(&seq) {
+                    queued.unreadable = true;
+                }
+            }
+        }
+        None
     }
 
     fn load(&mut self) -> io::Result<()> {

@@ -209,9 +209,13 @@ impl Outbox {
 
     fn move_one(&mut self, seq: u64) -> io::Result<()> {
         let Some(place) = self.queue.get(&seq).and_then(|queued| queued.home.place()) else { return Ok(()) };
-        let Ok(mut record) = self.log.read(place) else {
-            self.dropped += u64::from(self.forget(seq));
-            return Ok(());
+        let mut record = match self.log.read(place) {
+            Ok(record) => record,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                self.dropped += u64::from(self.forget(seq));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
         };
         // A step that now comes after the end of its incident in the log must not open it again.
         let open = self.open.contains_key(&record.entry.incident);

@@ -43,8 +43,8 @@ pub struct Queued {
     pub former: bool,
     /// Read to be sent in this run.
     pub offered: bool,
-    /// How often it could not be read.
-    pub failures: u8,
+    /// The disk did not give it out.
+    pub unreadable: bool,
     mono: Mono,
     wall: Wall,
     same_boot: bool,
@@ -59,7 +59,7 @@ impl Queued {
             incident: entry.incident.as_str().into(),
             former: false,
             offered: false,
-            failures: 0,
+            unreadable: false,
             mono: entry.made.mono,
             wall: entry.made.wall,
             same_boot,
