@@ -220,10 +220,7 @@ impl Line {
             match (self.script.answer)(&waiting.remove(&id)?) {
                 Some(0) => self.tcp.write_all(&[0x40, 2, high, low]).await.ok()?,
                 Some(code) => self.tcp.write_all(&[0x40, 3, high, low, code]).await.ok()?,
-                None => {
-                    self.tcp.write_all(&[0xe0, 1, 0x95]).await.ok()?;
-                    return None;
-                }
+                None => return self.dismiss(0x95).await,
             }
         }
         Some(())
@@ -234,9 +231,16 @@ impl Line {
             self.seen.lock().unwrap().stalls += 1;
             tokio::time::sleep(Duration::from_secs(600)).await;
         }
-        if let Some(reason) = self.script.farewell {
-            self.tcp.write_all(&[0xe0, 1, reason]).await.ok()?;
+        match self.script.farewell {
+            Some(reason) => self.dismiss(reason).await,
+            None => None,
         }
+    }
+
+    /// Sends DISCONNECT. Reads on until the other side has read it: closing with bytes unread would take it back.
+    async fn dismiss(&mut self, reason: u8) -> Option<()> {
+        self.tcp.write_all(&[0xe0, 1, reason]).await.ok()?;
+        while self.packet().await.is_some() {}
         None
     }
 

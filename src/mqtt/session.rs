@@ -20,6 +20,11 @@ const REFUSALS_MAX: u8 = 2;
 const HOLD: Duration = Duration::from_secs(30);
 /// A broker that does not answer a subscription is served all the same.
 const SUBSCRIBE_MAX: Duration = Duration::from_secs(10);
+/// A line that breaks so often in a row, each time with the same message as the first unanswered one although others
+/// were answered before, does not break by chance: messages go one by one from then on.
+const BREAKS_SUSPECT: u8 = 3;
+/// And so often with that message alone under way: it is given up.
+const BREAKS_MAX: u8 = 10;
 /// So many takeovers within [`CONFLICT_WITHIN`] mean that another device uses our client id.
 const CONFLICT_TAKEOVERS: usize = 3;
 const CONFLICT_WITHIN: Duration = Duration::from_secs(60);
@@ -146,6 +151,10 @@ pub struct Session {
     complaint: Option<&'static str>,
     /// So many messages are sent one by one, to find the one that the broker rejects.
     probing: usize,
+    /// The message at which the line broke last, and how often in a row.
+    breaks: (u64, u8),
+    /// Something was answered on this connection.
+    heard_answer: bool,
     /// The broker floods the subscription: do without.
     deaf: bool,
     /// No spooled message any more.
@@ -169,6 +178,8 @@ impl Default for Session {
             hold_until: None,
             complaint: None,
             probing: 0,
+            breaks: (0, 0),
+            heard_answer: false,
             deaf: false,
             closing: false,
             takeovers: Vec::new(),
@@ -184,6 +195,7 @@ impl Session {
         self.limits = limits;
         self.flights.clear();
         self.newest = 0;
+        self.heard_answer = false;
         self.hold_until = None;
         self.complaint = if limits.qos1 { None } else { Some("broker takes no QoS 1: events wait") };
         self.retained.set(birth, true);
@@ -212,7 +224,23 @@ impl Session {
                     return self.note_refusal(tag, now);
                 }
             }
+            Down::Lost(_) | Down::Silent => return self.note_break(&unanswered),
             _ => {}
+        }
+        None
+    }
+
+    /// Brokers that hang up on a message without a word would else be asked for ever.
+    fn note_break(&mut self, unanswered: &[Tag]) -> Option<Outcome> {
+        let Some(Tag::Spooled(seq)) = unanswered.first().filter(|_| self.heard_answer) else { return None };
+        let again = if self.breaks.0 == *seq { self.breaks.1.saturating_add(1) } else { 1 };
+        self.breaks = (*seq, again);
+        if again >= BREAKS_MAX && unanswered.len() == 1 {
+            self.refusals.remove(seq);
+            return Some(Outcome::Parked(*seq));
+        }
+        if again >= BREAKS_SUSPECT {
+            self.probing = unanswered.len() + self.retained.len();
         }
         None
     }
@@ -328,6 +356,7 @@ impl Session {
     pub fn answered(&mut self, id: u16, answer: Answer, now: Mono) -> Option<Outcome> {
         let flight = self.flights.iter_mut().find(|flight| flight.id == Some(id) && !flight.answered)?;
         flight.answered = true;
+        self.heard_answer = true;
         let (tag, took) = (flight.tag.clone(), now.since(flight.since));
         while self.flights.front().is_some_and(|flight| flight.answered) {
             self.flights.pop_front();

@@ -247,6 +247,35 @@ fn the_message_that_makes_the_broker_hang_up_is_found_and_parked() {
 }
 
 #[test]
+fn a_broker_that_hangs_up_without_a_word_is_not_asked_for_ever() {
+    let mut rig = Rig::new(3);
+    let mut breaks = 0;
+    while rig.spool.contains_key(&1) {
+        rig.connect(LIMITS);
+        rig.pump();
+        rig.answer(1, Answer::Taken);
+        rig.pump();
+        breaks += 1;
+        assert!(breaks <= 10);
+        if let Some(Outcome::Parked(seq)) = rig.session.disconnected(&Down::Lost("reset".to_owned()), rig.now) {
+            rig.spool.remove(&seq);
+        }
+    }
+    assert_eq!(breaks, 10, "a bad line alone parks nothing sooner");
+    assert_eq!(rig.spool.keys().copied().collect::<Vec<_>>(), [2, 3]);
+}
+
+#[test]
+fn a_line_that_breaks_before_any_answer_proves_nothing() {
+    let mut rig = Rig::new(1);
+    for _ in 0..50 {
+        rig.connect(LIMITS);
+        rig.pump();
+        assert_eq!(rig.session.disconnected(&Down::Lost("reset".to_owned()), rig.now), None);
+    }
+}
+
+#[test]
 fn three_takeovers_in_a_minute_are_a_conflict() {
     let mut session = Session::default();
     for (seconds, conflict) in [(0, false), (30, false), (70, false), (80, true), (81, false)] {

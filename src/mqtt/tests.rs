@@ -280,9 +280,9 @@ async fn a_message_above_the_brokers_limit_is_not_sent() {
     let body = format!("{{\"seq\":2,\"x\":\"{}\"}}", "x".repeat(500)).into_bytes();
     courier.spool(Entry { seq: 2, incident: "big".into(), step: Step::Raised, topic: "event".into(), made, body });
     spool(&mut courier, &*clock);
-    drive(&mut courier, Duration::from_secs(600), emptied).await;
+    let events = drive(&mut courier, Duration::from_secs(600), emptied).await;
     let counters = courier.counters();
-    assert_eq!((counters.outbox.refused, counters.retained_refused, counters.reconnects), (1, 1, 0));
+    assert_eq!((counters.outbox.refused, counters.retained_refused, counters.reconnects), (1, 1, 0), "{events:?}");
     assert_eq!(broker.seen().arrived.iter().filter_map(seq_of).collect::<Vec<_>>(), [1, 3]);
 }
 
@@ -466,7 +466,7 @@ async fn mutual_tls_works_and_strangers_are_refused() {
     let key = write(folder.path(), "key.pem", &key.serialize_pem());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cases = [
-        (Tls { ca: Some(other), identity: None }, "localhost", Some("TLS handshake: invalid peer certificate: UnknownIssuer")),
+        (Tls { ca: Some(other), identity: None }, "localhost", Some("TLS handshake: invalid peer certificate")),
         (Tls { ca: Some(ca.clone()), identity: None }, "127.0.0.1", Some("invalid peer certificate")),
         (Tls { ca: Some("/nowhere".into()), identity: None }, "localhost", Some("/nowhere: ")),
         (Tls { ca: Some(ca.clone()), identity: None }, "localhost", Some("")),
@@ -630,6 +630,7 @@ async fn mosquitto_that_finds_a_message_too_large_does_not_stop_the_rest() {
     for _ in 0..20 {
         spool(&mut courier, &*clock);
     }
-    drive(&mut courier, Duration::from_secs(60), emptied).await;
+    let events = drive(&mut courier, Duration::from_secs(60), emptied).await;
+    println!("{events:?}");
     assert_eq!(courier.counters().outbox.refused, 1);
 }
