@@ -3,6 +3,7 @@
 mod backoff;
 mod courier;
 mod link;
+mod mend;
 mod retained;
 mod session;
 mod tls;

@@ -243,11 +243,12 @@ async fn a_stalled_broker_is_noticed_in_time() {
 
 #[tokio::test(start_paused = true)]
 async fn poison_and_refusals_stop_nobody() {
-    // What the broker does with message 3: says no; says it in a code that the client library does not know, as
-    // Mosquitto does with a message above its message_size_limit; hangs up.
-    let answers: [fn(&Publish) -> Option<u8>; 3] = [
+    // What the broker does with message 3: says no; says it in a code that does not belong there, as Mosquitto does with
+    // a message above its message_size_limit; in one that means nothing; hangs up.
+    let answers: [fn(&Publish) -> Option<u8>; 4] = [
         |p| Some(if seq_of(p) == Some(3) { 0x99 } else { 0 }),
         |p| Some(if seq_of(p) == Some(3) { 0x95 } else { 0 }),
+        |p| Some(if seq_of(p) == Some(3) { 0xf0 } else { 0 }),
         |p| if seq_of(p) == Some(3) { None } else { Some(0) },
     ];
     for answer in answers {
@@ -616,6 +617,24 @@ async fn mosquitto_that_forgets_everything_gets_everything() {
 }
 
 #[tokio::test]
+async fn a_takeover_at_mosquitto_is_recognised() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let _mosquitto = Mosquitto::start(folder.path(), port, "");
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let open = |name: &str| {
+        let disk = Disk::new(folder.path().join(name));
+        start(Some(settings(port, folder.path())), Box::new(disk), Arc::clone(&clock))
+    };
+    let (mut one, mut other) = (open("one"), open("other"));
+    drive(&mut one, Duration::from_secs(5), |c| c.counters().connected).await;
+    drive(&mut other, Duration::from_secs(5), |c| c.counters().connected).await;
+    let events = drive(&mut one, Duration::from_secs(5), |c| !c.counters().connected).await;
+    let reason = "another client with our id took over".to_owned();
+    assert!(events.contains(&Event::Disconnected { reason }), "{events:?}");
+}
+
+#[tokio::test]
 async fn mosquitto_that_finds_a_message_too_large_does_not_stop_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
@@ -631,6 +650,6 @@ async fn mosquitto_that_finds_a_message_too_large_does_not_stop_the_rest() {
         spool(&mut courier, &*clock);
     }
     let events = drive(&mut courier, Duration::from_secs(60), emptied).await;
-    println!("{events:?}");
-    assert_eq!(courier.counters().outbox.refused, 1);
+    assert!(events.contains(&Event::Refused { seq: 2 }), "{events:?}");
+    assert_eq!((courier.counters().outbox.refused, courier.counters().reconnects), (1, 0), "{events:?}");
 }

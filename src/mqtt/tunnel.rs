@@ -1,6 +1,7 @@
 //! TCP and TLS to the broker, handed to the client library as a unix socket: its own TLS pins an outdated webpki, and
 //! it sets neither nodelay nor a limit for unacknowledged bytes.
 
+use super::mend::Mender;
 use super::{Settings, tls};
 use crate::time::Clock;
 use rustls::pki_types::ServerName;
@@ -10,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
-use tokio::net::{TcpStream, UnixListener, lookup_host};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy};
+use tokio::net::{TcpStream, UnixListener, UnixStream, lookup_host};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -80,13 +81,11 @@ impl Tunnel {
         let listener = listen(&path).map_err(|source| Error::Socket { path: path.clone(), source })?;
         let door = path.clone();
         let task = tokio::spawn(async move {
-            let mut upstream = upstream;
-            if let Ok((mut inside, _)) = listener.accept().await {
+            if let Ok((inside, _)) = listener.accept().await {
                 // One connection each: nobody else can come in.
                 drop(listener);
                 let _ = std::fs::remove_file(door);
-                // How it ended is told by the client library, which sees its socket close.
-                let _ = copy_bidirectional(&mut inside, &mut upstream).await;
+                carry(inside, upstream).await;
             }
         });
         Ok(Self { path, task })
@@ -103,6 +102,27 @@ impl Drop for Tunnel {
         self.task.abort();
         let _ = std::fs::remove_file(&self.path);
     }
+}
+
+/// Passes everything on until both sides have closed. How it ended is told by the client library, whose socket closes.
+async fn carry(mut inside: UnixStream, upstream: Box<dyn Stream>) {
+    let (mut inside_read, mut inside_write) = inside.split();
+    let (mut broker_read, mut broker_write) = tokio::io::split(upstream);
+    let up = async {
+        let _ = copy(&mut inside_read, &mut broker_write).await;
+        let _ = broker_write.shutdown().await;
+    };
+    let down = async {
+        let mut mender = Mender::default();
+        let mut bytes = [0; 4096];
+        while let Ok(count @ 1..) = broker_read.read(&mut bytes).await {
+            if inside_write.write_all(&mender.mend(&bytes[..count])).await.is_err() {
+                break;
+            }
+        }
+        let _ = inside_write.shutdown().await;
+    };
+    tokio::join!(up, down);
 }
 
 /// A path for a socket that this process did not use before.
