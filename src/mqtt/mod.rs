@@ -1,4 +1,22 @@
-//! The link to the broker.
+//! The link to the broker: who talks to it ([`Courier`]), what is said when (`session`), and the socket (`link`, `tunnel`).
+
+mod backoff;
+mod courier;
+mod link;
+mod mend;
+mod retained;
+mod session;
+mod tls;
+mod tunnel;
+
+#[cfg(test)]
+mod broker;
+#[cfg(test)]
+mod session_tests;
+#[cfg(test)]
+mod tests;
+
+pub use courier::{Counters, Courier, Event, Identity};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +38,9 @@ pub struct Settings {
     pub keep_alive: Duration,
     /// The longest random wait before reconnecting after the broker said that it is unavailable.
     pub reconnect_spread: Duration,
+    /// Private folder (mode 0700, made when missing) for the socket between the client library and the tunnel. Short:
+    /// the path of a socket has 107 bytes at most.
+    pub runtime_folder: PathBuf,
 }
 
 /// Certificates, PEM files.

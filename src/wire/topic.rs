@@ -27,6 +27,10 @@ impl Topics {
     pub fn health(&self) -> String {
         format!("{}/health", self.root)
     }
+    /// Filter for the commands to this device.
+    pub fn commands(&self) -> String {
+        format!("{}/cmd/#", self.root)
+    }
     /// How a source is doing.
     pub fn state(&self, source: &SourceId) -> String {
         format!("{}/src/{source}/state", self.root)

@@ -1,0 +1,426 @@
+//! All that leaves the device by MQTT goes through here: the outbox, the retained set and the passing messages, over
+//! one connection after the other. One owner, on the control loop.
+
+use super::Settings;
+use super::backoff::Backoff;
+use super::link::{Heard, Link, Options};
+use super::session::{Act, Down, Limits, Outcome, Session};
+use crate::ids::{BootId, DeviceId};
+use crate::outbox::{Entry, Now, Outbox, Outgoing};
+use crate::time::{Clock, Mono};
+use crate::wire::{Message, Qos, Topics};
+use std::collections::VecDeque;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// The outbox is looked after at least this often.
+const TICK_EVERY: Duration = Duration::from_secs(1);
+/// Two devices with one client id throw each other out all the time: one of them gives way.
+const CONFLICT_WAIT: Duration = Duration::from_secs(300);
+/// A connection that lasted so long was a good one.
+const GOOD_AFTER: Duration = Duration::from_secs(10);
+
+/// Who speaks.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The device; its name is the client id.
+    pub device: DeviceId,
+    /// This boot.
+    pub boot: BootId,
+    /// Where to.
+    pub topics: Topics,
+    /// For jitter: should differ between devices.
+    pub seed: u64,
+}
+
+/// News of the link and the outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The broker accepted connection number `conn`.
+    Connected {
+        /// As in `status`.
+        conn: u64,
+    },
+    /// The connection ended or could not be made.
+    Disconnected {
+        /// Why.
+        reason: String,
+    },
+    /// A message came.
+    Incoming {
+        /// Its topic.
+        topic: String,
+        /// Its content.
+        payload: Vec<u8>,
+        /// Whether the broker had kept it from earlier.
+        retained: bool,
+    },
+    /// Messages are kept in memory only, and why; `None`: on disk again.
+    Storage {
+        /// Why.
+        trouble: Option<String>,
+    },
+    /// The broker refused this spooled message for good.
+    Refused {
+        /// Its number.
+        seq: u64,
+    },
+    /// Another device uses our client id. We wait, and come back with a suffix to it.
+    IdentityConflict,
+}
+
+/// How it goes, for `health`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Whether the broker can be reached now.
+    pub connected: bool,
+    /// Connections after the first, since the start.
+    pub reconnects: u64,
+    /// From sending the last acknowledged message to its acknowledgement.
+    pub rtt: Option<Duration>,
+    /// What the broker has against us, if anything: "not authorised to publish".
+    pub complaint: Option<&'static str>,
+    /// What waits in the outbox, and what it gave up.
+    pub outbox: crate::outbox::Counters,
+    /// Why messages are kept in memory only, if they are.
+    pub trouble: Option<String>,
+    /// Passing messages (QoS 0) dropped without a connection.
+    pub passing_dropped: u64,
+    /// Retained messages that the broker does not take.
+    pub retained_refused: u64,
+}
+
+type StatusBody = Box<dyn Fn(&str, u64) -> Vec<u8> + Send>;
+
+enum State {
+    /// No broker is configured.
+    Off,
+    Waiting {
+        until: Mono,
+    },
+    Linked {
+        link: Box<Link>,
+        conn: u64,
+        /// When the broker accepted.
+        since: Option<Mono>,
+    },
+}
+
+/// The one way out.
+pub struct Courier {
+    settings: Option<Settings>,
+    identity: Identity,
+    client_id: String,
+    outbox: Outbox,
+    clock: Arc<dyn Clock>,
+    status_body: StatusBody,
+    session: Session,
+    backoff: Backoff,
+    state: State,
+    ticked_at: Mono,
+    news: VecDeque<Event>,
+    told_trouble: Option<String>,
+    connections: u64,
+    passing_dropped: u64,
+}
+
+impl Courier {
+    /// Takes over `outbox`. The first connection begins with the first [`Courier::next`]; without `settings` there is
+    /// none, and the outbox keeps. `status_body` makes the body of `status` for a state and a connection number.
+    pub fn start(
+        settings: Option<Settings>,
+        identity: Identity,
+        outbox: Outbox,
+        clock: Arc<dyn Clock>,
+        status_body: impl Fn(&str, u64) -> Vec<u8> + Send + 'static,
+    ) -> Self {
+        let now = clock.mono();
+        Self {
+            state: if settings.is_some() { State::Waiting { until: now } } else { State::Off },
+            settings,
+            client_id: identity.device.as_str().to_owned(),
+            backoff: Backoff::new(identity.seed),
+            identity,
+            outbox,
+            clock,
+            status_body: Box::new(status_body),
+            session: Session::default(),
+            ticked_at: now,
+            news: VecDeque::new(),
+            told_trouble: None,
+            connections: 0,
+            passing_dropped: 0,
+        }
+    }
+
+    /// The number that the next spooled message must carry.
+    pub fn next_seq(&self) -> u64 {
+        self.outbox.next_seq()
+    }
+
+    /// Takes a message that must not be lost; its number is [`Courier::next_seq`].
+    pub fn spool(&mut self, entry: Entry) {
+        self.outbox.push(entry, self.now());
+        self.pump();
+    }
+
+    /// Incidents that were open when the former run ended, or are now.
+    pub fn open_incidents(&self) -> Vec<Entry> {
+        self.outbox.open_incidents()
+    }
+
+    /// The newest message of its topic, which the broker is to keep: sent now, and again after each connect (JSON), or
+    /// when the broker lost the session (pictures, QoS 0).
+    pub fn retain(&mut self, message: Message) {
+        self.session.retain(message);
+        self.pump();
+    }
+
+    /// A passing message, QoS 0; dropped and counted without a connection.
+    pub fn send(&mut self, message: Message) {
+        let sent = match &self.state {
+            State::Linked { link, .. } if self.session.is_up() => {
+                link.publish(Message { qos: Qos::AtMostOnce, ..message })
+            }
+            _ => false,
+        };
+        self.passing_dropped += u64::from(!sent);
+    }
+
+    /// How it goes.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            connected: matches!(self.state, State::Linked { since: Some(_), .. }),
+            reconnects: self.connections.saturating_sub(1),
+            rtt: self.session.rtt(),
+            complaint: self.session.complaint(),
+            outbox: self.outbox.counters(self.now()),
+            trouble: self.outbox.trouble().map(str::to_owned),
+            passing_dropped: self.passing_dropped,
+            retained_refused: self.session.refused(),
+        }
+    }
+
+    /// Moves everything on until there is news. The future may be dropped at any time: nothing is lost by that.
+    pub async fn next(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.news.pop_front() {
+                return event;
+            }
+            let wait = self.advance();
+            if !self.news.is_empty() {
+                continue;
+            }
+            tokio::select! {
+                biased;
+                heard = heard(&mut self.state) => self.take(heard),
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Ends in order: what waits is sent for half of `within` at most, then `status` says "stopping", its
+    /// acknowledgement is awaited, and the broker hears a farewell.
+    pub async fn stop(mut self, within: Duration) {
+        let _ = timeout(within / 2, self.until(|courier| courier.outbox.counters(courier.now()).waiting == 0)).await;
+        if let State::Linked { conn, since: Some(_), .. } = self.state {
+            let status = self.status("stopping", conn);
+            self.session.close();
+            self.retain(status);
+            let _ = timeout(within / 2, self.until(|courier| courier.session.is_settled())).await;
+            if let State::Linked { link, .. } = &self.state
+                && link.disconnect()
+            {
+                let _ = timeout(TICK_EVERY, self.until(|_| false)).await;
+            }
+        }
+        self.outbox.stop(self.now());
+    }
+
+    /// Goes on until `done`, or until there is no connection.
+    async fn until(&mut self, done: impl Fn(&Self) -> bool) {
+        while matches!(self.state, State::Linked { since: Some(_), .. }) && !done(self) {
+            let wait = self.advance();
+            tokio::select! {
+                biased;
+                heard = heard(&mut self.state) => self.take(heard),
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { mono: self.clock.mono(), wall: self.clock.wall() }
+    }
+
+    fn status(&self, state: &str, conn: u64) -> Message {
+        let payload = (self.status_body)(state, conn);
+        let topic = self.identity.topics.status();
+        Message { topic, payload, qos: Qos::AtLeastOnce, retain: true, expires_after: None }
+    }
+
+    /// Does what is due; returns how long until something is due again.
+    fn advance(&mut self) -> Duration {
+        let now = self.now();
+        let due = self.outbox.due().is_some_and(|due| now.mono >= due);
+        if due || now.mono.since(self.ticked_at) >= TICK_EVERY {
+            self.ticked_at = now.mono;
+            self.outbox.tick(now);
+        }
+        if let State::Waiting { until } = self.state
+            && now.mono >= until
+        {
+            self.connect();
+        }
+        self.pump();
+        self.tell_trouble();
+        let mut next = self.ticked_at.plus(TICK_EVERY);
+        if let State::Waiting { until } = self.state {
+            next = next.min(until);
+        }
+        if let Some(due) = self.outbox.due() {
+            next = next.min(due);
+        }
+        next.since(self.clock.mono()).max(Duration::from_millis(1))
+    }
+
+    fn connect(&mut self) {
+        let Some(settings) = &self.settings else { return };
+        let conn = self.outbox.next_connection();
+        let options = Options {
+            client_id: self.client_id.clone(),
+            // What a former process left is of no use: its messages come again from the outbox.
+            clean_start: self.connections == 0,
+            will: self.status("lost", conn),
+            filter: self.identity.topics.commands(),
+        };
+        let link = Link::start(settings, options, Arc::clone(&self.clock));
+        self.state = State::Linked { link: Box::new(link), conn, since: None };
+    }
+
+    /// Sends what the session and the outbox have to send.
+    fn pump(&mut self) {
+        let now = self.now();
+        let State::Linked { link, .. } = &self.state else { return };
+        while let Some(act) = self.session.control(now.mono) {
+            match act {
+                Act::Subscribe => {
+                    link.subscribe();
+                }
+                Act::Publish(message) => {
+                    let (plain, topic) = (message.qos == Qos::AtMostOnce, message.topic.clone());
+                    if !link.publish(message) && plain {
+                        self.session.unsent(&topic);
+                        break;
+                    }
+                }
+            }
+        }
+        if self.outbox.rewound(now) {
+            self.session.rewind();
+        }
+        while let Some(from) = self.session.wanted(now.mono) {
+            let Some(outgoing) = self.outbox.after(from, now) else {
+                self.session.nothing(from);
+                break;
+            };
+            let (seq, message) = (outgoing.entry.seq, event(outgoing));
+            let (act, outcome) = self.session.spooled(from, seq, message, now.mono);
+            if let Some(Act::Publish(message)) = act {
+                link.publish(message);
+            }
+            settle(&mut self.outbox, &mut self.news, outcome);
+        }
+    }
+
+    fn take(&mut self, heard: Heard) {
+        let now = self.clock.mono();
+        match heard {
+            Heard::Connected(limits) => self.connected(limits, now),
+            Heard::Subscribed => self.session.subscribed(),
+            Heard::Sent(id) if self.session.sent(id) => {}
+            Heard::Sent(_) | Heard::Collision => self.down(&Down::Lost("packet ids out of step".to_owned()), now),
+            Heard::Answered(id, answer) => {
+                let outcome = self.session.answered(id, answer, now);
+                settle(&mut self.outbox, &mut self.news, outcome);
+            }
+            Heard::Incoming { topic, payload, retained } => {
+                self.news.push_back(Event::Incoming { topic, payload, retained });
+            }
+            Heard::Down(why) => self.down(&why, now),
+        }
+        self.pump();
+    }
+
+    fn connected(&mut self, limits: Limits, now: Mono) {
+        let State::Linked { conn, since, .. } = &mut self.state else { return };
+        *since = Some(now);
+        let conn = *conn;
+        self.connections += 1;
+        let birth = self.status("online", conn);
+        self.session.connected(limits, birth);
+        self.news.push_back(Event::Connected { conn });
+    }
+
+    fn down(&mut self, why: &Down, now: Mono) {
+        let outcome = self.session.disconnected(why, now);
+        settle(&mut self.outbox, &mut self.news, outcome);
+        if let State::Linked { since: Some(since), .. } = self.state
+            && now.since(since) >= GOOD_AFTER
+        {
+            self.backoff.reset();
+        }
+        let wait = if self.session.conflict(now) {
+            // Both devices have the same seed, since all that makes it was copied. The moment differs.
+            let suffix = (self.identity.seed ^ now.0).wrapping_mul(0x2545_F491_4F6C_DD1D) >> 48;
+            self.client_id = format!("{}-{suffix:04x}", self.identity.device);
+            self.news.push_back(Event::IdentityConflict);
+            CONFLICT_WAIT
+        } else if let (Down::Unavailable(_), Some(settings)) = (why, &self.settings) {
+            self.backoff.spread(settings.reconnect_spread).max(self.backoff.next_wait())
+        } else {
+            self.backoff.next_wait()
+        };
+        self.state = State::Waiting { until: now.plus(wait) };
+        self.news.push_back(Event::Disconnected { reason: why.to_string() });
+    }
+
+    fn tell_trouble(&mut self) {
+        let trouble = self.outbox.trouble();
+        if trouble != self.told_trouble.as_deref() {
+            self.told_trouble = trouble.map(str::to_owned);
+            self.news.push_back(Event::Storage { trouble: self.told_trouble.clone() });
+        }
+    }
+}
+
+async fn heard(state: &mut State) -> Heard {
+    match state {
+        State::Linked { link, .. } => link.heard().await,
+        State::Off | State::Waiting { .. } => pending().await,
+    }
+}
+
+fn settle(outbox: &mut Outbox, news: &mut VecDeque<Event>, outcome: Option<Outcome>) {
+    match outcome {
+        Some(Outcome::Delivered(seq)) => outbox.acknowledge(seq),
+        Some(Outcome::Parked(seq)) => {
+            outbox.refuse(seq);
+            news.push_back(Event::Refused { seq });
+        }
+        None => {}
+    }
+}
+
+/// A spooled message as it is sent.
+fn event(outgoing: Outgoing) -> Message {
+    Message {
+        topic: outgoing.entry.topic,
+        payload: outgoing.entry.body,
+        qos: Qos::AtLeastOnce,
+        retain: false,
+        expires_after: Some(outgoing.fresh_for),
+    }
+}
