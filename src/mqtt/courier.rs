@@ -76,6 +76,8 @@ pub enum Event {
 pub struct Counters {
     /// Whether the broker can be reached now.
     pub connected: bool,
+    /// How long the connection has lasted.
+    pub connected_for: Option<Duration>,
     /// Connections after the first, since the start.
     pub reconnects: u64,
     /// From sending the last acknowledged message to its acknowledgement.
@@ -193,6 +195,10 @@ impl Courier {
     pub fn counters(&self) -> Counters {
         Counters {
             connected: matches!(self.state, State::Linked { since: Some(_), .. }),
+            connected_for: match self.state {
+                State::Linked { since, .. } => since.map(|since| self.clock.mono().since(since)),
+                State::Off | State::Waiting { .. } => None,
+            },
             reconnects: self.connections.saturating_sub(1),
             rtt: self.session.rtt(),
             complaint: self.session.complaint(),
