@@ -24,6 +24,10 @@ impl StreamLoss {
         let (video, audio) = (stopped(features.video_until), stopped(features.audio_until));
         let both =
             (features.video_until.is_none() || video.is_some()) && (features.audio_until.is_none() || audio.is_some());
+        // The streams of one programme stop within a moment of each other: which have stopped is known a little later.
+        let quiet = |until: Option<MediaTime>| until.is_some_and(|until| now.since(until) > GAP_MAX / 2);
+        let telling = (video.is_some() && audio.is_none() && quiet(features.audio_until))
+            || (audio.is_some() && video.is_none() && quiet(features.video_until));
         let since = features.unreachable_since.or(ended.map(|(from, _)| from)).or(video).or(audio);
         let (scope, phrase) = match (features.unreachable_since, video, audio) {
             (Some(_), _, _) => (Scope::Programme, "source cannot be reached"),
@@ -40,7 +44,11 @@ impl StreamLoss {
         Observation {
             defect: Defect::StreamLoss,
             scope,
-            presence: if since.is_some() { Presence::Present } else { Presence::Absent },
+            presence: match since {
+                Some(_) if telling && features.unreachable_since.is_none() => Presence::Unclear,
+                Some(_) => Presence::Present,
+                None => Presence::Absent,
+            },
             since: since.or(self.good_since),
             severity: if scope == Scope::Sound { Severity::Major } else { Severity::Critical },
             value: since.map_or(0.0, |since| now.since(since).as_secs_f64()),
@@ -50,5 +58,61 @@ impl StreamLoss {
             region: None,
             phrase,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Stamp;
+
+    fn at(seconds: f64) -> MediaTime {
+        MediaTime::from_secs_f64(seconds)
+    }
+
+    fn seen(now: f64, video_until: Option<f64>, audio_until: Option<f64>) -> Observation {
+        let features = TransportFeatures {
+            stamp: Stamp { at: at(now), ..Stamp::default() },
+            video_until: video_until.map(at),
+            audio_until: audio_until.map(at),
+            ..TransportFeatures::default()
+        };
+        StreamLoss::default().observe(&features)
+    }
+
+    #[test]
+    fn what_has_stopped_is_told_when_it_is_known() {
+        let all = seen(10.0, Some(9.9), Some(9.8));
+        assert_eq!((all.presence, all.since), (Presence::Absent, Some(at(10.0))));
+        let picture = seen(10.0, Some(8.5), Some(9.9));
+        assert_eq!(
+            (picture.presence, picture.scope, picture.since),
+            (Presence::Present, Scope::Picture, Some(at(8.5)))
+        );
+        let sound = seen(10.0, Some(9.9), Some(8.5));
+        assert_eq!((sound.presence, sound.scope, sound.severity), (Presence::Present, Scope::Sound, Severity::Major));
+        // The picture may be about to be missed too.
+        assert_eq!(seen(10.0, Some(9.3), Some(8.9)).presence, Presence::Unclear);
+        let both = seen(10.0, Some(8.7), Some(8.9));
+        assert_eq!(
+            (both.presence, both.scope, both.severity),
+            (Presence::Present, Scope::Programme, Severity::Critical)
+        );
+        assert_eq!(seen(10.0, Some(8.7), None).scope, Scope::Programme);
+    }
+
+    #[test]
+    fn an_unreachable_source_is_lost_at_once_and_a_gap_is_told_late() {
+        let unreachable = TransportFeatures { unreachable_since: Some(at(3.0)), ..TransportFeatures::default() };
+        let said = StreamLoss::default().observe(&unreachable);
+        assert_eq!((said.presence, said.since), (Presence::Present, Some(at(3.0))));
+        let gap = TransportFeatures {
+            stamp: Stamp { at: at(9.0), ..Stamp::default() },
+            video_until: Some(at(9.0)),
+            gap_ended: Some((at(4.0), at(9.0))),
+            ..TransportFeatures::default()
+        };
+        let said = StreamLoss::default().observe(&gap);
+        assert_eq!((said.presence, said.since), (Presence::Present, Some(at(4.0))));
     }
 }

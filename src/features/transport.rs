@@ -19,22 +19,23 @@ pub struct TransportFeatures {
     pub gap_ended: Option<(MediaTime, MediaTime)>,
 }
 
+/// A stream is joined at its next key picture, which may be as far away as the longest GOP in use.
+const JOIN_MAX: Duration = Duration::from_secs(10);
+
 /// Follows units as they come.
 #[derive(Clone, Debug, Default)]
 pub struct TransportTracker {
     now: TransportFeatures,
-    expects: (bool, bool),
     last_picture: Option<MediaTime>,
 }
 
 impl TransportTracker {
-    /// The source was opened: which streams to expect.
+    /// The source was opened: which streams to expect. A source that was lost is found when something comes of it.
     pub fn opened(&mut self, stamp: Stamp, video: bool, audio: bool) -> TransportFeatures {
-        self.expects = (video, audio);
-        self.now.unreachable_since = None;
         self.last_picture = None;
-        self.now.video_until = video.then_some(self.now.video_until.unwrap_or(stamp.at));
-        self.now.audio_until = audio.then_some(self.now.audio_until.unwrap_or(stamp.at));
+        let join = stamp.at.plus(JOIN_MAX);
+        self.now.video_until = video.then_some(self.now.video_until.unwrap_or(join));
+        self.now.audio_until = audio.then_some(self.now.audio_until.unwrap_or(join));
         self.seen(stamp)
     }
 
@@ -81,5 +82,47 @@ impl TransportTracker {
         let at = self.now.stamp.at.max(stamp.at);
         self.now.stamp = Stamp { at, arrived: stamp.arrived };
         self.now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(ms: i64) -> Stamp {
+        Stamp { at: MediaTime(ms * 1_000_000), ..Stamp::default() }
+    }
+
+    fn block(ms: i64) -> AudioBlock {
+        AudioBlock { stamp: stamp(ms), rate: 48_000, channels: 1, samples: vec![0.0; 4800] }
+    }
+
+    #[test]
+    fn a_stream_may_take_a_gop_to_join() {
+        let mut tracker = TransportTracker::default();
+        tracker.opened(stamp(0), true, true);
+        let features = tracker.sound(&block(3_000));
+        assert_eq!(features.audio_until, Some(MediaTime(3_100_000_000)));
+        assert!(features.video_until > Some(features.stamp.at), "no picture is missed yet");
+    }
+
+    #[test]
+    fn a_lost_source_is_found_when_something_comes_of_it() {
+        let mut tracker = TransportTracker::default();
+        tracker.opened(stamp(0), false, true);
+        tracker.sound(&block(0));
+        tracker.lost(stamp(5_000));
+        assert_eq!(tracker.opened(stamp(9_000), false, true).unreachable_since, Some(MediaTime(100_000_000)));
+        let features = tracker.sound(&block(9_500));
+        assert_eq!(features.unreachable_since, None);
+        assert_eq!(features.gap_ended, Some((MediaTime(100_000_000), MediaTime(9_500_000_000))));
+    }
+
+    #[test]
+    fn time_is_the_furthest_seen() {
+        let mut tracker = TransportTracker::default();
+        tracker.opened(stamp(0), false, true);
+        tracker.sound(&block(2_000));
+        assert_eq!(tracker.idle(stamp(1_000)).stamp.at, MediaTime(2_000_000_000));
     }
 }

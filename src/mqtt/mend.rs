@@ -98,7 +98,10 @@ mod tests {
             (&[0xe0, 2, 0x8e, 0], &[0xe0, 2, 0x8e, 0]),
             (&[0xe0, 1, 0x8e], &[0xe0, 2, 0x8e, 0]),
         ];
-        (cases.iter().flat_map(|(from, _)| from.to_vec()).collect(), cases.iter().flat_map(|(_, to)| to.to_vec()).collect())
+        (
+            cases.iter().flat_map(|(from, _)| from.to_vec()).collect(),
+            cases.iter().flat_map(|(_, to)| to.to_vec()).collect(),
+        )
     }
 
     #[test]

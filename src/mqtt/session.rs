@@ -166,8 +166,7 @@ pub struct Session {
 
 impl Default for Session {
     fn default() -> Self {
-        let limits =
-            Limits { receive_max: 0, packet_max: None, qos1: true, retain: true, session_present: false };
+        let limits = Limits { receive_max: 0, packet_max: None, qos1: true, retain: true, session_present: false };
         Self {
             phase: Phase::Down,
             limits,
@@ -302,7 +301,12 @@ impl Session {
 
     /// Above which number the next spooled message is wanted, if one is.
     pub fn wanted(&self, now: Mono) -> Option<u64> {
-        if self.phase != Phase::Up || self.closing || !self.limits.qos1 || self.retained.pending().is_some() || !self.room(now) {
+        if self.phase != Phase::Up
+            || self.closing
+            || !self.limits.qos1
+            || self.retained.pending().is_some()
+            || !self.room(now)
+        {
             return None;
         }
         let again = |(seq, refusal): (&u64, &Refusal)| (now >= refusal.retry_at && *seq <= self.newest).then_some(*seq);

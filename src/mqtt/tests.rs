@@ -85,7 +85,12 @@ async fn drive(courier: &mut Courier, within: Duration, mut done: impl FnMut(&mu
     let mut events = Vec::new();
     let end = Instant::now() + within;
     while !done(courier) {
-        assert!(Instant::now() < end, "not done: {:?} {:?}", courier.counters(), events.iter().rev().take(5).collect::<Vec<_>>());
+        assert!(
+            Instant::now() < end,
+            "not done: {:?} {:?}",
+            courier.counters(),
+            events.iter().rev().take(5).collect::<Vec<_>>()
+        );
         if let Ok(event) = timeout(Duration::from_millis(100), courier.next()).await {
             events.push(event);
         }
@@ -216,7 +221,10 @@ async fn a_connection_begins_with_birth_retained_set_and_events() {
         assert_eq!((connect.clean_start, connect.keep_alive), (clean, 20));
         let has = |bytes: &[u8]| connect.raw.windows(bytes.len()).any(|window| window == bytes);
         assert!(has(format!("{{\"state\":\"lost\",\"conn\":{conn}}}").as_bytes()), "will");
-        assert!(has(&[0x11, 0, 0, 0, 120]) && has(&[0x18, 0, 0, 0, 20]) && has(&[0x21, 0, 16]), "expiry, delay, receive");
+        assert!(
+            has(&[0x11, 0, 0, 0, 120]) && has(&[0x18, 0, 0, 0, 20]) && has(&[0x21, 0, 16]),
+            "expiry, delay, receive"
+        );
         assert_eq!(connect.raw[8] & 0b0011_1100, 0b0010_1100, "retained will of QoS 1");
     }
     assert_eq!(courier.counters().passing_dropped, 1);
@@ -225,7 +233,12 @@ async fn a_connection_begins_with_birth_retained_set_and_events() {
 #[tokio::test(start_paused = true)]
 async fn a_stalled_broker_is_noticed_in_time() {
     let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start(|conn| Script { stalls: conn == 1, cut_after: if conn == 1 { 2 } else { usize::MAX }, ..Script::default() }).await;
+    let broker = Broker::start(|conn| Script {
+        stalls: conn == 1,
+        cut_after: if conn == 1 { 2 } else { usize::MAX },
+        ..Script::default()
+    })
+    .await;
     let clock = TestClock::start();
     let fake = outbox::tests::Fake::default();
     let mut courier = start(Some(settings(broker.port, folder.path())), Box::new(fake.storage()), Arc::clone(&clock));
@@ -305,8 +318,12 @@ async fn an_oversized_command_does_not_stop_the_events() {
 #[tokio::test(start_paused = true)]
 async fn takeovers_end_in_another_client_id() {
     let folder = tempfile::tempdir().unwrap();
-    let broker =
-        Broker::start(|conn| Script { cut_after: if conn <= 3 { 1 } else { usize::MAX }, farewell: Some(0x8e), ..Script::default() }).await;
+    let broker = Broker::start(|conn| Script {
+        cut_after: if conn <= 3 { 1 } else { usize::MAX },
+        farewell: Some(0x8e),
+        ..Script::default()
+    })
+    .await;
     let clock = TestClock::start();
     let fake = outbox::tests::Fake::default();
     let mut courier = start(Some(settings(broker.port, folder.path())), Box::new(fake.storage()), Arc::clone(&clock));
@@ -429,8 +446,9 @@ async fn tls_door(authority: &Authority, port: u16) -> u16 {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = rustls::RootCertStore::empty();
     roots.add(authority.certificate.der().clone()).unwrap();
-    let verifier =
-        rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build().unwrap();
+    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+        .build()
+        .unwrap();
     let (certificate, key) = authority.sign("localhost");
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let config = rustls::ServerConfig::builder_with_provider(provider)
@@ -474,8 +492,7 @@ async fn mutual_tls_works_and_strangers_are_refused() {
         (Tls { ca: Some(ca), identity: Some((certificate, key)) }, "localhost", None),
     ];
     for (tls, host, refused) in cases {
-        let settings =
-            Settings { host: host.to_owned(), tls: Some(tls), ..settings(door, folder.path()) };
+        let settings = Settings { host: host.to_owned(), tls: Some(tls), ..settings(door, folder.path()) };
         let fake = outbox::tests::Fake::default();
         let mut courier = start(Some(settings), Box::new(fake.storage()), Arc::clone(&clock));
         for _ in 0..200 {

@@ -59,9 +59,10 @@ impl Fake {
     /// All that led to the content as it is, also across a cut.
     pub fn acts_since_start(&self) -> Vec<Act> {
         let state = self.state();
-        let before = state.before.iter().flat_map(|(name, bytes)| {
-            [Act::Overwrite(name.clone(), 0, bytes.clone()), Act::Sync(name.clone())]
-        });
+        let before = state
+            .before
+            .iter()
+            .flat_map(|(name, bytes)| [Act::Overwrite(name.clone(), 0, bytes.clone()), Act::Sync(name.clone())]);
         before.chain(state.acts.iter().cloned()).collect()
     }
     /// How many changes happened so far.
@@ -108,7 +109,9 @@ impl Fake {
         let mut synced: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         let cut = acts.get(count).map(|act| match act {
             Act::Append(name, bytes) => Act::Append(name.clone(), bytes[..part.min(bytes.len())].to_vec()),
-            Act::Overwrite(name, at, bytes) => Act::Overwrite(name.clone(), *at, bytes[..part.min(bytes.len())].to_vec()),
+            Act::Overwrite(name, at, bytes) => {
+                Act::Overwrite(name.clone(), *at, bytes[..part.min(bytes.len())].to_vec())
+            }
             // Neither half happened.
             Act::Sync(_) | Act::Remove(_) => Act::Append("nothing".to_owned(), Vec::new()),
         });

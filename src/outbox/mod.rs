@@ -363,7 +363,9 @@ impl Outbox {
 
     fn read(&mut self, seq: u64, home: &Home, now: Now) -> Option<Entry> {
         let read = match home {
-            Home::Memory(encoded) => Record::decode(encoded).ok_or(io::ErrorKind::InvalidData.into()).map(|(record, _)| record),
+            Home::Memory(encoded) => {
+                Record::decode(encoded).ok_or(io::ErrorKind::InvalidData.into()).map(|(record, _)| record)
+            }
             Home::Disk(place) => self.log.read(*place),
         };
         match read {

@@ -114,7 +114,10 @@ fn an_open_incident_outlives_its_segments() {
     drop(outbox);
     let mut outbox = open(&fake, 64 << 10, at(501));
     let open_steps = outbox.open_incidents();
-    assert_eq!(open_steps.iter().map(|e| (e.incident.as_str(), e.seq)).collect::<Vec<_>>(), [("open", 2), ("other", 401)]);
+    assert_eq!(
+        open_steps.iter().map(|e| (e.incident.as_str(), e.seq)).collect::<Vec<_>>(),
+        [("open", 2), ("other", 401)]
+    );
     assert_eq!(seqs(&mut outbox, at(501)), [] as [u64; 0]);
     let seq = push(&mut outbox, "open", Step::Cleared, at(502));
     outbox.acknowledge(seq);

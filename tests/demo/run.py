@@ -24,7 +24,7 @@ import score
 import sender
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-GRACE_S = 4.0  # after the last packet, for the last news
+GRACE_S = 0.7  # after the last packet, for the last news; a second later its absence would be news too
 TTY = sys.stdout.isatty()
 COLOURS = {"critical": "31;1", "major": "31", "minor": "33", "warning": "33", "cleared": "32", "plant": "36"}
 

@@ -131,16 +131,22 @@ fn a_good_configuration_is_called_good() {
 
 #[test]
 fn a_configuration_or_state_folder_that_is_not_there() {
-    refused(&ran(&["run", "--config", "/nonexistent/picket.toml"]), 2, &["/nonexistent/picket.toml"]);
+    let output = ran(&["run", "--config", "/nonexistent/picket.toml"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        text(&output.stderr).contains("/nonexistent/picket.toml: cannot be read: no such file"),
+        "{}",
+        text(&output.stderr)
+    );
     let daemon = Daemon::new(None, "[[source]]\nid = \"a\"\ninput = \"pattern:clean\"\n");
-    let text = std::fs::read_to_string(&daemon.config).expect("read");
+    let toml = std::fs::read_to_string(&daemon.config).expect("read");
     let state = format!("{}/state", daemon.folder.path().display());
     // A folder below a file cannot be made, not even by root.
     let below_a_file = format!("{}/log/state", daemon.folder.path().display());
     std::fs::write(daemon.log_path(), "").expect("written");
-    std::fs::write(&daemon.config, text.replace(&state, &below_a_file)).expect("written");
+    std::fs::write(&daemon.config, toml.replace(&state, &below_a_file)).expect("written");
     let output = ran(&["run", "--config", Path::new(&daemon.config).to_str().expect("UTF-8")]);
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    let error = text(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{error}");
     let last = error.lines().last().unwrap_or_default();
     assert!(last.contains("log/state") && last.contains("state folder cannot be written"), "{error}");
