@@ -148,7 +148,11 @@ fn text(open: &Open, seen: &Observation, transition: &Transition) -> String {
         }
         Transition::Cleared { end, by } => {
             let lasted = end.since(open.onset).as_secs_f64();
-            format!("{} for {lasted:.1} s, then not followed further ({})", open.last.phrase, by.name().replace('_', " "))
+            format!(
+                "{} for {lasted:.1} s, then not followed further ({})",
+                open.last.phrase,
+                by.name().replace('_', " ")
+            )
         }
     }
 }

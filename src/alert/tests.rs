@@ -66,12 +66,7 @@ impl Bench {
                 Transition::Updated => ("updated".to_owned(), alert.onset),
                 Transition::Cleared { end, by } => (by.name().to_owned(), end),
             };
-            format!(
-                "{step} {} {:.1} {:.1}",
-                alert.defect.name(),
-                alert.at.at.as_secs_f64(),
-                when.as_secs_f64()
-            )
+            format!("{step} {} {:.1} {:.1}", alert.defect.name(), alert.at.at.as_secs_f64(), when.as_secs_f64())
         };
         self.alerts.iter().map(line).collect()
     }
