@@ -1,49 +1,19 @@
-//! The life of incidents: hold times, masking, updates. The only place where a defect's seconds are counted.
+//! The life of incidents: causes hide effects, what is news becomes an alert.
 
+use super::line::{Cover, Line, Open, Step};
 use super::mask::hides;
-use super::settings::{Hold, Settings};
+use super::settings::Settings;
 use super::{Alert, ClearedBy, Transition};
-use crate::detect::{Defect, Observation, Presence, Severity};
-use crate::ids::IncidentId;
-use crate::ids::{IncidentIds, SourceId};
-use crate::time::{MediaTime, Stamp};
-use std::time::Duration;
-
-/// An open incident tells of a change at most this often (contract, events).
-const UPDATE_EVERY: Duration = Duration::from_secs(10);
-/// A measure that grew by this factor is a change of reach worth telling.
-const REACH_FACTOR: f64 = 2.0;
-
-#[derive(Clone, Debug)]
-enum Phase {
-    /// Nothing wrong.
-    Clear,
-    /// Seen, not yet for long enough.
-    Pending { onset: MediaTime },
-    /// Raised.
-    Open(Open),
-    /// Raised, and good since.
-    Closing(Open, MediaTime),
-}
-
-#[derive(Clone, Debug)]
-struct Open {
-    id: IncidentId,
-    onset: MediaTime,
-    told: MediaTime,
-    severity: Severity,
-    value: f64,
-}
-
-#[derive(Clone, Debug)]
-struct Line {
-    defect: Defect,
-    hold: Hold,
-    phase: Phase,
-    seen: Option<Observation>,
-}
+use crate::detect::{Defect, Observation, Severity};
+use crate::ids::{IncidentId, IncidentIds, SourceId};
+use crate::time::Stamp;
 
 /// All incidents of one source.
+///
+/// Each defect has at most one open incident: raised once its hold time is over, updated at most every 10 s, cleared
+/// once. A defect that a cause explains is not raised while the cause is there, and counts anew when it has gone; if
+/// it was open it is cleared as soon as the cause is raised. A line that flaps makes six raises one after the other,
+/// then one every two minutes: in between, the open incident stays open and holds all of them.
 #[derive(Clone, Debug)]
 pub struct Incidents {
     source: SourceId,
@@ -56,9 +26,7 @@ impl Incidents {
     pub fn new(source: SourceId, ids: IncidentIds, settings: &Settings) -> Self {
         let lines = Defect::ALL
             .into_iter()
-            .filter_map(|defect| {
-                settings.hold(defect).map(|hold| Line { defect, hold, phase: Phase::Clear, seen: None })
-            })
+            .filter_map(|defect| settings.hold(defect).map(|hold| Line::new(defect, hold)))
             .collect();
         Self { source, ids, lines }
     }
@@ -72,139 +40,83 @@ impl Incidents {
         }
         // Lines stand causes first, so that a cause decides before what it hides.
         for index in 0..self.lines.len() {
+            let cover = self.cover(index);
             let touched = observations.iter().any(|seen| seen.defect == self.lines[index].defect);
-            if touched || self.hidden(index) {
-                self.advance(index, at, alerts);
+            if touched || cover != Cover::None {
+                let step = self.lines[index].step(at.at, cover);
+                self.tell(index, at, step, alerts);
             }
         }
     }
 
-    /// Ends all that is open, because the source ended.
+    /// Ends all that is open, because the source ended. What was good already has recovered.
     pub fn finish(&mut self, at: Stamp, by: ClearedBy, alerts: &mut Vec<Alert>) {
         for index in 0..self.lines.len() {
-            self.close(index, at, at.at, by, alerts);
+            let step = self.lines[index].end(at.at, by);
+            self.tell(index, at, step, alerts);
         }
     }
 
     /// Open incidents: id, defect, severity.
     pub fn open(&self) -> impl Iterator<Item = (&IncidentId, Defect, Severity)> {
-        self.lines.iter().filter_map(|line| match &line.phase {
-            Phase::Open(open) | Phase::Closing(open, _) => Some((&open.id, line.defect, open.severity)),
-            Phase::Clear | Phase::Pending { .. } => None,
-        })
+        self.lines.iter().filter_map(|line| line.open().map(|open| (&open.id, line.defect, open.severity)))
     }
 
-    /// Whether a cause that is present now explains this line's defect.
-    fn hidden(&self, index: usize) -> bool {
-        let effect = self.lines[index].defect;
-        self.lines.iter().any(|line| line.explains(effect) && line.is_present())
-    }
-
-    /// Whether a cause of it has been raised.
-    fn hidden_by_raised(&self, index: usize) -> bool {
-        let effect = self.lines[index].defect;
-        self.lines.iter().any(|line| line.explains(effect) && matches!(line.phase, Phase::Open(_)))
-    }
-
-    fn advance(&mut self, index: usize, at: Stamp, alerts: &mut Vec<Alert>) {
-        if self.hidden(index) {
-            return self.hide(index, at, alerts);
+    /// Whether a cause explains this line's defect now; notes with the cause that it does.
+    fn cover(&mut self, index: usize) -> Cover {
+        let (effect, seen) = (self.lines[index].defect, self.lines[index].is_seen());
+        let mut cover = Cover::None;
+        for cause in self.lines[..index].iter_mut().filter(|cause| cause.is_present() && explains(cause, effect)) {
+            cause.masked[effect as usize] |= seen;
+            cover = match (cause.is_raised(), cause.defect) {
+                (true, Defect::StreamLoss) => return Cover::Raised(ClearedBy::SourceLost),
+                (true, _) => Cover::Raised(ClearedBy::Masked),
+                (false, _) if cover == Cover::None => Cover::Candidate,
+                (false, _) => cover,
+            };
         }
-        let Some(seen) = self.lines[index].seen else { return };
-        let hold = self.lines[index].hold;
-        match (self.lines[index].phase.clone(), seen.presence) {
-            (Phase::Clear, Presence::Present) => {
-                let onset = seen.since.unwrap_or(at.at).min(at.at);
-                self.lines[index].phase = Phase::Pending { onset };
-                self.raise_when_due(index, at, onset, hold, alerts);
+        cover
+    }
+
+    fn tell(&mut self, index: usize, at: Stamp, step: Step, alerts: &mut Vec<Alert>) {
+        let line = &mut self.lines[index];
+        let (open, transition) = match step {
+            Step::Rest => return,
+            Step::Raise { onset } => {
+                line.raise(self.ids.next_id(), at.at, onset);
+                self.note_masked(index);
+                (self.lines[index].open().cloned(), Transition::Raised)
             }
-            (Phase::Pending { onset }, Presence::Present) => self.raise_when_due(index, at, onset, hold, alerts),
-            (Phase::Pending { .. }, Presence::Absent) => self.lines[index].phase = Phase::Clear,
-            (Phase::Open(open), Presence::Present) => self.tell_change(index, at, open, alerts),
-            (Phase::Open(open), Presence::Absent) => {
-                let good = seen.since.unwrap_or(at.at).max(open.onset).min(at.at);
-                self.lines[index].phase = Phase::Closing(open, good);
-                self.clear_when_due(index, at, good, hold, alerts);
-            }
-            (Phase::Closing(open, _), Presence::Present) => self.lines[index].phase = Phase::Open(open),
-            (Phase::Closing(_, good), Presence::Absent) => self.clear_when_due(index, at, good, hold, alerts),
-            (Phase::Clear, Presence::Absent) | (_, Presence::Unclear) => {}
-        }
-    }
-
-    fn raise_when_due(&mut self, index: usize, at: Stamp, onset: MediaTime, hold: Hold, alerts: &mut Vec<Alert>) {
-        let Some(seen) = self.lines[index].seen else { return };
-        if at.at.since(onset) < hold.raise_after {
-            return;
-        }
-        let open = Open { id: self.ids.next_id(), onset, told: at.at, severity: seen.severity, value: seen.value };
-        let mut alert = self.alert(index, at, &open, &seen, Transition::Raised);
-        alert.masks = self
-            .lines
-            .iter()
-            .filter(|line| self.lines[index].explains(line.defect) && line.is_present())
-            .map(|line| line.defect)
-            .collect();
-        self.lines[index].phase = Phase::Open(open);
-        alerts.push(alert);
-    }
-
-    fn tell_change(&mut self, index: usize, at: Stamp, mut open: Open, alerts: &mut Vec<Alert>) {
-        let Some(seen) = self.lines[index].seen else { return };
-        let worse = seen.severity > open.severity;
-        let wider = open.value > 0.0 && seen.value > open.value * REACH_FACTOR;
-        if (worse || wider) && at.at.since(open.told) >= UPDATE_EVERY {
-            open.told = at.at;
-            open.severity = open.severity.max(seen.severity);
-            open.value = seen.value;
-            alerts.push(self.alert(index, at, &open, &seen, Transition::Updated));
-            self.lines[index].phase = Phase::Open(open);
-        }
-    }
-
-    fn clear_when_due(&mut self, index: usize, at: Stamp, good: MediaTime, hold: Hold, alerts: &mut Vec<Alert>) {
-        if at.at.since(good) >= hold.clear_after {
-            self.close(index, at, good, ClearedBy::Recovered, alerts);
-        }
-    }
-
-    /// A cause explains this defect: it is not raised, and ends when the cause is.
-    fn hide(&mut self, index: usize, at: Stamp, alerts: &mut Vec<Alert>) {
-        match self.lines[index].phase {
-            // When the cause goes, the effect counts from then.
-            Phase::Pending { .. } => self.lines[index].phase = Phase::Pending { onset: at.at },
-            Phase::Open(_) | Phase::Closing(..) if self.hidden_by_raised(index) => {
-                let lost = self.lines.iter().any(|line| line.defect == Defect::StreamLoss && line.is_present());
-                let by = if lost { ClearedBy::SourceLost } else { ClearedBy::Masked };
-                self.close(index, at, at.at, by, alerts);
-            }
-            Phase::Open(_) | Phase::Closing(..) | Phase::Clear => {}
-        }
-    }
-
-    fn close(&mut self, index: usize, at: Stamp, end: MediaTime, by: ClearedBy, alerts: &mut Vec<Alert>) {
-        let phase = std::mem::replace(&mut self.lines[index].phase, Phase::Clear);
-        let open = match phase {
-            Phase::Open(open) => open,
-            Phase::Closing(open, good) => {
-                if let Some(seen) = self.lines[index].seen {
-                    let transition = Transition::Cleared { end: good, by: ClearedBy::Recovered };
-                    alerts.push(self.alert(index, at, &open, &seen, transition));
-                }
-                return;
-            }
-            Phase::Clear | Phase::Pending { .. } => return,
+            Step::Update => (line.open().cloned(), Transition::Updated),
+            Step::Clear { end, by } => (line.take(), Transition::Cleared { end, by }),
         };
-        if let Some(seen) = self.lines[index].seen {
-            alerts.push(self.alert(index, at, &open, &seen, Transition::Cleared { end: end.max(open.onset), by }));
+        if let Some(open) = open {
+            alerts.push(self.alert(index, at, open, transition));
+        }
+        if matches!(step, Step::Clear { .. }) {
+            self.lines[index].forget();
         }
     }
 
-    fn alert(&self, index: usize, at: Stamp, open: &Open, seen: &Observation, transition: Transition) -> Alert {
+    /// What is there at the raise and explained by it, although later lines have not moved on yet.
+    fn note_masked(&mut self, index: usize) {
+        let (upto, after) = self.lines.split_at_mut(index + 1);
+        let Some(cause) = upto.last_mut() else { return };
+        for effect in after.iter().filter(|line| line.is_seen()).map(|line| line.defect) {
+            let explained = explains(cause, effect);
+            cause.masked[effect as usize] |= explained;
+        }
+    }
+
+    fn alert(&self, index: usize, at: Stamp, open: Open, transition: Transition) -> Alert {
+        let line = &self.lines[index];
+        // What was decided on: when it is over, the measure that says so; the words stay those of the defect.
+        let seen = line.seen.unwrap_or(open.last);
         Alert {
-            id: open.id.clone(),
+            text: text(&open, &seen, &transition),
+            id: open.id,
             source: self.source.clone(),
-            defect: self.lines[index].defect,
+            defect: line.defect,
             transition,
             severity: open.severity,
             at,
@@ -212,39 +124,35 @@ impl Incidents {
             value: seen.value,
             threshold: seen.threshold,
             unit: seen.unit,
-            confidence: seen.confidence,
-            region: seen.region,
-            text: text(&open.onset, seen, &transition),
-            masks: Vec::new(),
+            confidence: open.last.confidence,
+            region: open.last.region,
+            masks: Defect::ALL.into_iter().filter(|&effect| line.masked[effect as usize]).collect(),
             evidence: None,
         }
     }
 }
 
-impl Line {
-    /// Whether `effect` needs no alert of its own while this is there.
-    fn explains(&self, effect: Defect) -> bool {
-        hides(self.defect, effect) && self.seen.is_some_and(|seen| seen.scope.covers(effect.scope()))
-    }
-
-    fn is_present(&self) -> bool {
-        match self.phase {
-            Phase::Open(_) => true,
-            Phase::Pending { .. } => self.seen.is_some_and(|seen| seen.presence == Presence::Present),
-            Phase::Clear | Phase::Closing(..) => false,
-        }
-    }
+/// Whether `effect` needs no alert of its own while `cause` is there.
+fn explains(cause: &Line, effect: Defect) -> bool {
+    hides(cause.defect, effect) && cause.seen.is_some_and(|seen| seen.scope.covers(effect.scope()))
 }
 
-fn text(onset: &MediaTime, seen: &Observation, transition: &Transition) -> String {
+fn text(open: &Open, seen: &Observation, transition: &Transition) -> String {
     match transition {
         Transition::Raised | Transition::Updated => {
             let (value, limit, unit) = (seen.value, seen.threshold, seen.unit);
             format!("{} ({value:.2} {unit}, limit {limit:.2} {unit})", seen.phrase)
         }
+        Transition::Cleared { end, by: ClearedBy::Recovered } => {
+            format!("{} no longer, after {:.1} s", open.last.phrase, end.since(open.onset).as_secs_f64())
+        }
         Transition::Cleared { end, by } => {
-            let lasted = end.since(*onset).as_secs_f64();
-            format!("{} no longer, after {lasted:.1} s ({})", seen.phrase, by.name().replace('_', " "))
+            let lasted = end.since(open.onset).as_secs_f64();
+            format!(
+                "{} for {lasted:.1} s, then not followed further ({})",
+                open.last.phrase,
+                by.name().replace('_', " ")
+            )
         }
     }
 }

@@ -1,8 +1,12 @@
 //! Observations become incidents, incidents become alerts: raised once, updated on change, cleared once.
 
 mod incident;
+mod line;
 mod mask;
 mod settings;
+#[cfg(test)]
+mod tests;
+
 pub use incident::Incidents;
 pub use mask::hides;
 pub use settings::{Hold, Settings};

@@ -1,0 +1,254 @@
+//! One defect's line: when it is raised, told again and cleared. The only place where a defect's seconds are counted.
+
+use super::ClearedBy;
+use super::settings::Hold;
+use crate::detect::{Defect, Observation, Presence, Severity};
+use crate::ids::IncidentId;
+use crate::time::MediaTime;
+use std::time::Duration;
+
+/// An open incident tells of a change at most this often (contract, events).
+const UPDATE_EVERY: Duration = Duration::from_secs(10);
+/// A share of the picture that grew by this factor is a change of reach worth telling.
+const REACH_FACTOR: f64 = 2.0;
+/// Raises that a line may make one right after the other: more than one fault brings about in a programme.
+const RAISES: u32 = 6;
+/// Time in which one more is earned: a line that flaps for hours makes 30 an hour and no more.
+const RAISE_EARNED: Duration = Duration::from_secs(120);
+
+/// Where a line stands.
+#[derive(Clone, Debug)]
+enum Phase {
+    /// Nothing wrong.
+    Clear,
+    /// Seen, not yet for long enough.
+    Pending { onset: MediaTime },
+    /// Raised.
+    Open(Open),
+    /// Raised, and good since.
+    Closing(Open, MediaTime),
+}
+
+/// A raised incident.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    /// Its name.
+    pub id: IncidentId,
+    /// When the defect began.
+    pub onset: MediaTime,
+    /// When it was last told of.
+    told: MediaTime,
+    /// The worst so far.
+    pub severity: Severity,
+    /// The widest reach that was told.
+    reach: f64,
+    /// What was said when the defect was last present.
+    pub last: Observation,
+}
+
+/// What a line does at one unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing to tell.
+    Rest,
+    /// It has lasted: to be raised.
+    Raise { onset: MediaTime },
+    /// It got worse or wider.
+    Update,
+    /// It is over.
+    Clear { end: MediaTime, by: ClearedBy },
+}
+
+/// How the causes of a line's defect stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cover {
+    /// No cause of it is there.
+    None,
+    /// One is there, not yet raised.
+    Candidate,
+    /// One is raised: it speaks for this defect too.
+    Raised(ClearedBy),
+}
+
+/// Follows one defect.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    /// Which.
+    pub defect: Defect,
+    /// What its detector said last.
+    pub seen: Option<Observation>,
+    /// Effects that it explains, since it was first seen.
+    pub masked: [bool; Defect::ALL.len()],
+    hold: Hold,
+    phase: Phase,
+    /// Up to here a cause explained it: what is present counts anew from then.
+    hidden_until: Option<MediaTime>,
+    /// Raises made, as the time at which all of them are earned again.
+    earned_at: Option<MediaTime>,
+}
+
+impl Line {
+    /// Nothing wrong yet.
+    pub fn new(defect: Defect, hold: Hold) -> Self {
+        Self {
+            defect,
+            seen: None,
+            masked: [false; Defect::ALL.len()],
+            hold,
+            phase: Phase::Clear,
+            hidden_until: None,
+            earned_at: None,
+        }
+    }
+
+    /// Whether its defect is there now and may explain others.
+    pub fn is_present(&self) -> bool {
+        matches!(self.phase, Phase::Pending { .. } | Phase::Open(_))
+    }
+
+    /// The raised incident, while it goes on.
+    pub fn is_raised(&self) -> bool {
+        matches!(self.phase, Phase::Open(_))
+    }
+
+    /// The raised incident, until it is cleared.
+    pub fn open(&self) -> Option<&Open> {
+        match &self.phase {
+            Phase::Open(open) | Phase::Closing(open, _) => Some(open),
+            Phase::Clear | Phase::Pending { .. } => None,
+        }
+    }
+
+    /// Whether its detector sees it or an incident is open.
+    pub fn is_seen(&self) -> bool {
+        self.open().is_some() || self.seen.is_some_and(|seen| seen.presence == Presence::Present)
+    }
+
+    /// Goes on to `at`, with what was seen last. The caller then calls `raise`, `told` or `take`.
+    pub fn step(&mut self, at: MediaTime, cover: Cover) -> Step {
+        if cover != Cover::None {
+            return self.step_hidden(at, cover);
+        }
+        let Some(seen) = self.seen else { return Step::Rest };
+        match seen.presence {
+            Presence::Present => self.step_present(at, &seen),
+            Presence::Absent => self.step_absent(at, &seen),
+            Presence::Unclear => Step::Rest,
+        }
+    }
+
+    fn step_present(&mut self, at: MediaTime, seen: &Observation) -> Step {
+        match &mut self.phase {
+            Phase::Clear => {
+                let since = seen.since.unwrap_or(at).min(at);
+                let onset = self.hidden_until.map_or(since, |until| since.max(until));
+                self.phase = Phase::Pending { onset };
+                self.raise_when_due(at, onset)
+            }
+            Phase::Pending { onset } => {
+                let onset = *onset;
+                self.raise_when_due(at, onset)
+            }
+            Phase::Open(open) => open.look(at, seen),
+            Phase::Closing(open, _) => {
+                // It came back before it was cleared: the gap is part of the incident.
+                self.phase = Phase::Open(open.clone());
+                Step::Rest
+            }
+        }
+    }
+
+    fn step_absent(&mut self, at: MediaTime, seen: &Observation) -> Step {
+        match &self.phase {
+            Phase::Clear => Step::Rest,
+            Phase::Pending { .. } => {
+                self.forget();
+                Step::Rest
+            }
+            Phase::Open(open) => {
+                let good = seen.since.unwrap_or(at).max(open.onset).min(at);
+                self.phase = Phase::Closing(open.clone(), good);
+                self.clear_when_due(at, good)
+            }
+            Phase::Closing(_, good) => self.clear_when_due(at, *good),
+        }
+    }
+
+    fn step_hidden(&mut self, at: MediaTime, cover: Cover) -> Step {
+        self.hidden_until = Some(at);
+        match (&self.phase, cover) {
+            (Phase::Pending { .. }, _) => {
+                self.forget();
+                Step::Rest
+            }
+            (Phase::Open(_) | Phase::Closing(..), Cover::Raised(by)) => self.end(at, by),
+            (Phase::Clear | Phase::Open(_) | Phase::Closing(..), _) => Step::Rest,
+        }
+    }
+
+    /// How the incident ends when `by` ends it at `at`: what was good already had ended by itself.
+    pub fn end(&self, at: MediaTime, by: ClearedBy) -> Step {
+        match &self.phase {
+            Phase::Open(open) => Step::Clear { end: at.max(open.onset), by },
+            Phase::Closing(_, good) => Step::Clear { end: *good, by: ClearedBy::Recovered },
+            Phase::Clear | Phase::Pending { .. } => Step::Rest,
+        }
+    }
+
+    fn raise_when_due(&self, at: MediaTime, onset: MediaTime) -> Step {
+        if at.since(onset) >= self.hold.raise_after { Step::Raise { onset } } else { Step::Rest }
+    }
+
+    /// A line that flaps stays raised until it has earned the next raise, so that its coming and going is one incident.
+    fn clear_when_due(&self, at: MediaTime, good: MediaTime) -> Step {
+        let owed = self.earned_at.map_or(Duration::ZERO, |earned_at| earned_at.since(at));
+        if at.since(good) >= self.hold.clear_after && owed <= RAISE_EARNED * (RAISES - 1) {
+            Step::Clear { end: good, by: ClearedBy::Recovered }
+        } else {
+            Step::Rest
+        }
+    }
+
+    /// Is raised, as `id`. Nothing happens unless its detector has spoken.
+    pub fn raise(&mut self, id: IncidentId, at: MediaTime, onset: MediaTime) {
+        let Some(last) = self.seen else { return };
+        self.earned_at = Some(self.earned_at.map_or(at, |earned_at| earned_at.max(at)).plus(RAISE_EARNED));
+        self.phase = Phase::Open(Open { id, onset, told: at, severity: last.severity, reach: reach(&last), last });
+    }
+
+    /// Nothing is wrong, and nothing was.
+    pub fn forget(&mut self) {
+        self.phase = Phase::Clear;
+        self.masked = [false; Defect::ALL.len()];
+    }
+
+    /// Is cleared: hands out what was open.
+    pub fn take(&mut self) -> Option<Open> {
+        match std::mem::replace(&mut self.phase, Phase::Clear) {
+            Phase::Open(open) | Phase::Closing(open, _) => Some(open),
+            Phase::Clear | Phase::Pending { .. } => None,
+        }
+    }
+}
+
+impl Open {
+    /// Notes what is seen while it is open, and whether it is worth telling: it is when it gets worse, never when it
+    /// gets better, for the worst is what an incident is judged by.
+    fn look(&mut self, at: MediaTime, seen: &Observation) -> Step {
+        self.last = *seen;
+        let worse = seen.severity > self.severity;
+        let wider = self.reach > 0.0 && reach(seen) >= self.reach * REACH_FACTOR;
+        if !(worse || wider) || at.since(self.told) < UPDATE_EVERY {
+            return Step::Rest;
+        }
+        self.told = at;
+        self.severity = self.severity.max(seen.severity);
+        self.reach = self.reach.max(reach(seen));
+        Step::Update
+    }
+}
+
+/// Share of the picture or of the time that is bad, %; 0 where the measure is no share, or is held against a least.
+fn reach(seen: &Observation) -> f64 {
+    if seen.unit == "%" && seen.value >= seen.threshold { seen.value } else { 0.0 }
+}
