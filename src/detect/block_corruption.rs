@@ -43,16 +43,27 @@ const RISE_SHARP: f64 = 0.3;
 const SUSPECTED: f64 = 0.35;
 /// Damage that is believed needs only so much of the limits to go on.
 const GO_ON: f64 = 0.6;
-/// Pictures after a cut in which edges of the new scene are no evidence, and that a source must have shown.
+/// Pictures after a cut in which edges of the new scene are no evidence.
 const AFTER_CUT: u32 = 3;
-/// As above.
+/// Pictures that tell what is usual.
 const WARM_UP: f64 = 8.0;
 
+/// Damage began when its first edges were seen, but they belong to the programme when they are older than this.
+const ONSET_MAX: Duration = Duration::from_millis(600);
+/// Share of the limit that first edges have.
+const ONSET: f64 = 0.3;
 /// Edges gone for this long: mended.
 const MENDED: Duration = Duration::from_millis(300);
 /// Evidence belongs to a picture that comes out of the decoder up to this much later: a key picture before that does
 /// not mend it.
 const REORDER: Duration = Duration::from_millis(200);
+/// Not all decoders mark pictures (HEVC): where video packets are damaged and pictures go on for this long, some of
+/// them show it. A stream that ends instead is lost, not damaged.
+const GOES_ON: Duration = Duration::from_millis(250);
+/// Pictures further apart than this are no stream that goes on.
+const GAP: Duration = Duration::from_millis(500);
+/// Decoders also complain where streams are joined; a stream is damaged that they complain of in so many pictures.
+const COMPLAINTS: u32 = 3;
 /// Without a key picture (intra refresh), damage is mended after the longest refresh in use.
 const REFRESH: Duration = Duration::from_secs(10);
 
@@ -83,12 +94,16 @@ struct Usual {
     pictures: f64,
 }
 
-/// What the decoder told, until a key picture mends it.
+/// What transport and decoder told, until a key picture mends it.
 #[derive(Clone, Copy, Debug)]
 struct Suspicion {
     since: MediaTime,
     last: MediaTime,
-    concealed: bool,
+    /// Pictures with damaged packets, and with complaints of the decoder.
+    packets: u32,
+    complaints: u32,
+    /// It is damage for certain.
+    certain: bool,
 }
 
 /// Follows one source.
@@ -101,10 +116,13 @@ pub struct BlockCorruption {
     recent: Corners,
     /// Since when `recent` has been unusual.
     rising: Option<MediaTime>,
-    /// When damage was last seen, while it is believed.
+    /// When damage began and was last seen, while it is believed.
+    began: MediaTime,
     seen: Option<MediaTime>,
     sharp: bool,
     suspicion: Option<Suspicion>,
+    /// It is told of this very picture.
+    told: bool,
     changes: heapless::Deque<f64, BEFORE>,
     since_cut: u32,
     last: MediaTime,
@@ -118,11 +136,11 @@ impl BlockCorruption {
             self.restart(features);
             return self.say(features, None);
         }
-        let passed = at.since(self.last).as_secs_f64();
+        let passed = at.since(self.last);
         self.last = at;
         let was = self.seen;
-        self.suspect(features);
-        self.see(features, passed);
+        self.suspect(features, passed);
+        self.see(features, passed.as_secs_f64());
         self.marks_of(features);
         let ended = was.filter(|_| self.seen.is_none());
         self.say(features, ended)
@@ -145,21 +163,33 @@ impl BlockCorruption {
         self.usual.visible = self.recent.visible;
     }
 
-    /// Keeps what the decoder told until a key picture.
-    fn suspect(&mut self, features: &VideoFeatures) {
+    /// Keeps what transport and decoder told until a key picture.
+    fn suspect(&mut self, features: &VideoFeatures, passed: Duration) {
         let (at, told) = (features.stamp.at, features.decode);
-        let mended = |doubt: &Suspicion| {
-            (features.intra && !told.any() && at.since(doubt.last) > REORDER) || at.since(doubt.last) > REFRESH
+        let over = |doubt: &Suspicion| {
+            let mended = features.intra && !told.any() && at.since(doubt.last) > REORDER;
+            mended || at.since(doubt.last) > REFRESH || (passed > GAP && !doubt.certain)
         };
-        if self.suspicion.as_ref().is_some_and(mended) {
+        if self.suspicion.as_ref().is_some_and(over) {
             self.suspicion = None;
         }
+        self.told = is_visible(told);
         if told.any() {
-            let doubt = self.suspicion.get_or_insert(Suspicion { since: at, last: at, concealed: false });
-            if is_visible(told) && !doubt.concealed {
-                (doubt.since, doubt.concealed) = (at, true);
-            }
+            let new = Suspicion { since: at, last: at, packets: 0, complaints: 0, certain: false };
+            let doubt = self.suspicion.get_or_insert(new);
             doubt.last = at;
+            doubt.packets += u32::from(told.packets > 0);
+            doubt.complaints += u32::from(told.messages > 0);
+            if is_visible(told) && !doubt.certain {
+                (doubt.since, doubt.certain) = (at, true);
+            }
+        }
+        if let Some(doubt) = self.suspicion.as_mut().filter(|doubt| !doubt.certain) {
+            let damaged = doubt.packets > 0 || doubt.complaints >= COMPLAINTS;
+            if damaged && at.since(doubt.since) >= GOES_ON {
+                doubt.certain = true;
+                self.told = true;
+            }
         }
     }
 
@@ -187,10 +217,11 @@ impl BlockCorruption {
         let rise = self.recent.visible - self.usual_level();
         let doubt = if self.suspicion.is_some() { SUSPECTED } else { 1.0 };
         let over = |value: f64, limit: Limit, factor: f64| value > self.limit(limit) * factor;
-        let sharp = over(self.recent.sharp, SHARP, doubt) && rise > RISE_SHARP * doubt;
-        let settled = self.since_cut > AFTER_CUT && self.usual.pictures >= WARM_UP;
+        let known = self.usual.pictures >= WARM_UP;
+        let sharp = over(self.recent.sharp, SHARP, doubt) && rise > RISE_SHARP * doubt && known;
+        let settled = self.since_cut > AFTER_CUT && known;
         let soft = over(self.recent.new, NEW, doubt) && over(rise, RISE, doubt) && settled;
-        let onset = over(self.recent.new, NEW, 0.3 * doubt);
+        let onset = over(self.recent.new, NEW, ONSET * doubt);
         let goes_on = over(rise, RISE, GO_ON) || over(self.recent.new, NEW, doubt);
         if !onset {
             self.rising = None;
@@ -200,6 +231,7 @@ impl BlockCorruption {
         match self.seen {
             None if sharp || soft => {
                 self.seen = Some(at);
+                self.began = self.rising.unwrap_or(at).max(at.minus(ONSET_MAX));
                 self.sharp = sharp;
             }
             None => {}
@@ -261,20 +293,20 @@ impl BlockCorruption {
     }
 
     fn say(&mut self, features: &VideoFeatures, ended: Option<MediaTime>) -> Observation {
-        let concealed = self.suspicion.filter(|doubt| doubt.concealed);
-        let since = [self.seen.and(self.rising.or(self.seen)), concealed.map(|doubt| doubt.since)];
-        let present = self.seen.is_some() || is_visible(features.decode);
+        let certain = self.suspicion.filter(|doubt| doubt.certain);
+        let since = [self.seen.map(|_| self.began), certain.map(|doubt| doubt.since)];
+        let present = self.seen.is_some() || self.told;
         let presence = if present {
             Presence::Present
-        } else if concealed.is_some() {
+        } else if certain.is_some() {
             Presence::Unclear
         } else {
             Presence::Absent
         };
         let area = if self.seen.is_some() { self.marks.area() } else { 0.0 };
-        let (confidence, phrase) = match (self.seen.is_some(), concealed.is_some(), self.suspicion.is_some()) {
-            (true, true, _) => (0.98, "decoder conceals damage that shows as broken blocks"),
-            (true, false, true) => (0.95, "damaged stream shows as broken blocks"),
+        let (confidence, phrase) = match (self.seen.is_some(), certain.is_some(), self.suspicion.is_some()) {
+            (true, true, _) => (0.98, "damaged stream shows as broken blocks"),
+            (true, false, true) => (0.9, "damaged stream shows as broken blocks"),
             (true, false, false) if self.sharp => (0.85, "picture has damaged blocks"),
             (true, false, false) => (0.65, "picture has damaged blocks"),
             (false, ..) => (0.6, "decoder conceals damage"),
