@@ -1,11 +1,13 @@
 //! The defects of the catalogue: one file each, one question each - is it present in this unit?
 
 mod black;
+mod block_corruption;
 mod freeze;
 mod silence;
 mod stream_loss;
 
 pub use black::Black;
+pub use block_corruption::BlockCorruption;
 pub use freeze::Freeze;
 pub use silence::Silence;
 pub use stream_loss::StreamLoss;
@@ -153,6 +155,7 @@ pub struct Observation {
 pub struct Detectors {
     black: Black,
     freeze: Freeze,
+    block_corruption: BlockCorruption,
     silence: Silence,
     stream_loss: StreamLoss,
 }
@@ -165,6 +168,12 @@ impl Detectors {
     pub fn video(&mut self, features: &VideoFeatures, said: &mut Observations) {
         say(self.black.observe(features), said);
         say(self.freeze.observe(features), said);
+        say(self.block_corruption.observe(features), said);
+    }
+
+    /// The damaged cells of the last picture, row by row: one entry per cell.
+    pub fn flagged_cells(&self) -> &[bool] {
+        self.block_corruption.flagged()
     }
 
     /// Cells that the last picture's block corruption lies in, one entry a cell; empty when none was looked for.

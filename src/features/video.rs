@@ -146,8 +146,11 @@ impl VideoAnalyzer {
         let now = frame.luma();
         let before = self.previous.as_ref().map_or(now, Frame::luma);
         for (n, cells) in features.cells.chunks_exact_mut(features.grid.columns).enumerate() {
-            let rows = n * CELL..now.height().min((n + 1) * CELL);
-            if let Some(band) = Band::new(rows.map(|y| (now.row(y), before.row(y)))) {
+            let top = n * CELL;
+            let pair = |y| (now.row(y), before.row(y));
+            let band = Band::new((top..now.height().min(top + CELL)).map(pair));
+            let band = band.and_then(|band| if n > 0 { band.below([pair(top - 2), pair(top - 1)]) } else { Some(band) });
+            if let Some(band) = band {
                 self.kernels.luma(&band, cells);
             }
         }

@@ -1,6 +1,7 @@
 //! The reference: written to be read. The other versions must agree with it bit for bit.
 
-use super::{Band, CELL, Kernels, Level, LumaCell};
+use super::{Band, CELL, Kernels, Level, LumaCell, PHASES, Steps};
+use std::ops::Range;
 
 pub(super) const KERNELS: Kernels = Kernels { level: Level::Scalar, luma, sums };
 
@@ -29,7 +30,39 @@ pub(super) fn luma_from(band: &Band<'_>, first: usize, out: &mut [LumaCell]) {
             }
             above = Some(current);
         }
+        (cell.steps, cell.jumps) = steps(band, span);
     }
+}
+
+/// Steps of the picture and of its difference to the one before, for the cell at `span`.
+fn steps(band: &Band<'_>, span: Range<usize>) -> (Steps, Steps) {
+    let (mut steps, mut jumps) = (Steps::default(), Steps::default());
+    for (n, phase) in PHASES.into_iter().enumerate() {
+        let x = span.start + phase;
+        if x >= 2 && x + 1 < band.width() {
+            for (current, previous) in band.rows() {
+                steps.left[n] += step([0, 1, 2, 3].map(|i| current[x + i - 2]));
+                jumps.left[n] += step([0, 1, 2, 3].map(|i| change(current[x + i - 2], previous[x + i - 2])));
+            }
+        }
+        if let Some(rows) = band.around(phase) {
+            for x in span.clone() {
+                steps.top[n] += step(rows.map(|(current, _)| current[x]));
+                jumps.top[n] += step(rows.map(|(current, previous)| change(current[x], previous[x])));
+            }
+        }
+    }
+    (steps, jumps)
+}
+
+/// By how much the step in the middle exceeds both beside it.
+fn step([p1, p0, q0, q1]: [u8; 4]) -> u16 {
+    u16::from(p0.abs_diff(q0).saturating_sub(p1.abs_diff(p0).max(q0.abs_diff(q1))))
+}
+
+/// Half the difference, about 128: what the averaging instructions of all processors give.
+fn change(now: u8, before: u8) -> u8 {
+    ((u16::from(now) + u16::from(!before) + 1) >> 1) as u8
 }
 
 fn sums(rows: &[&[u8]], step: usize, out: &mut [u32]) {

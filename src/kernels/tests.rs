@@ -65,7 +65,12 @@ fn every_version_agrees_with_the_reference() {
         let width = 1 + chance.below(if case % 60 == 0 { 8192 } else { 150 });
         let count = 1 + chance.below(CELL);
         let (now, before) = (Rows::new(&mut chance, width, count), Rows::new(&mut chance, width, count));
-        let band = Band::new(now.all().into_iter().zip(before.all())).expect("rows of one width");
+        let mut band = Band::new(now.all().into_iter().zip(before.all())).expect("rows of one width");
+        let above = (Rows::new(&mut chance, width, 2), Rows::new(&mut chance, width, 2));
+        if case % 4 > 0 {
+            let pairs = [0, 1].map(|y| (above.0.all()[y], above.1.all()[y]));
+            band = band.below(pairs).expect("rows of one width");
+        }
         let step = [8, 16][chance.below(2)];
         let run = |set: &Kernels| {
             let mut cells = vec![LumaCell { sum: 77, ..LumaCell::default() }; band.cells()];
@@ -102,6 +107,39 @@ fn the_largest_sums_fit() {
         let mut cells = [LumaCell::default(); 3];
         set.luma(&band, &mut cells);
         assert_eq!((cells[1].sum, cells[1].squares, cells[1].sad), (65_280, 16_646_400, 65_280), "{set:?}");
+    }
+}
+
+#[test]
+fn steps_are_straight_lines_and_nothing_else() {
+    // Two cells of two levels with a line between, over a slope of 2 per sample.
+    let row: Vec<u8> = (0..48).map(|x| x * 2 + if (16..32).contains(&x) { 100 } else { 0 }).collect();
+    let flat = [0_u8; 48];
+    let band = Band::new(std::iter::repeat_n((&row[..], &flat[..]), CELL)).expect("rows of one width");
+    let over_black = band.below([(&flat, &flat); 2]).expect("rows of one width");
+    for set in Kernels::available() {
+        let mut cells = [LumaCell::default(); 3];
+        set.luma(&band, &mut cells);
+        // 102 up, less 2 of slope; 98 down, less 2.
+        assert_eq!(cells.map(|cell| cell.steps.left[0]), [0, 16 * 100, 16 * 96], "{set:?}");
+        // Half of it is the difference to flat black, where the slope is 1.
+        assert_eq!(cells.map(|cell| cell.jumps.left[0]), [0, 16 * 50, 16 * 48], "{set:?}");
+        assert!(cells.iter().all(|cell| cell.steps.left[1..] == [0; 3] && cell.steps.top == [0; 4]), "{set:?}");
+        set.luma(&over_black, &mut cells);
+        let middle: u16 = row[16..32].iter().map(|&s| u16::from(s)).sum();
+        assert_eq!(cells[1].steps.top, [middle, 0, 0, 0], "{set:?}");
+    }
+}
+
+#[test]
+fn the_largest_steps_fit() {
+    let columns: Vec<u8> = (0..48).map(|x| if x / 2 % 2 == 0 { 255 } else { 0 }).collect();
+    let dark = [0_u8; 48];
+    let band = Band::new(std::iter::repeat_n((&columns[..], &dark[..]), CELL)).expect("rows of one width");
+    for set in Kernels::available() {
+        let mut cells = [LumaCell::default(); 3];
+        set.luma(&band, &mut cells);
+        assert_eq!(cells[1].steps.left, [4080; 4], "{set:?}");
     }
 }
 
