@@ -32,9 +32,9 @@ pub(super) struct Options {
     /// No faster than the input's own time
     #[arg(long)]
     realtime: bool,
-    /// Exit with 1 only for incidents of this severity or worse
-    #[arg(long, value_enum, value_name = "SEVERITY", default_value = "warning")]
-    fail_on: FailOn,
+    /// Exit with 1 when there was an incident of this severity or worse
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    fail_on: Option<FailOn>,
     /// Write the picture of each raised and cleared incident into this folder
     #[arg(long, value_name = "FOLDER")]
     pictures: Option<PathBuf>,
@@ -59,7 +59,7 @@ impl From<FailOn> for Severity {
     }
 }
 
-/// Runs it; exit code 1 when something was found.
+/// Runs it; exit code 1 when something was found that `--fail-on` asks for.
 pub(super) fn run(options: &Options) -> Result<u8, Failure> {
     let clock = Arc::new(SystemClock);
     let (began, cpu_before) = (clock.mono(), own_cpu_time());
@@ -88,7 +88,8 @@ pub(super) fn run(options: &Options) -> Result<u8, Failure> {
     summary.wall_s = clock.mono().since(began).as_secs_f64();
     summary.cpu_s = own_cpu_time().saturating_sub(cpu_before).as_secs_f64();
     analysis.print_summary(summary);
-    Ok(if analysis.worst.is_some_and(|worst| worst >= options.fail_on.into()) { FINDINGS } else { GOOD })
+    let failed = options.fail_on.is_some_and(|limit| analysis.worst >= Some(limit.into()));
+    Ok(if failed { FINDINGS } else { GOOD })
 }
 
 fn settings(options: &Options) -> Result<pipeline::Settings, Failure> {

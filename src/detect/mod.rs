@@ -176,11 +176,6 @@ impl Detectors {
         self.block_corruption.flagged()
     }
 
-    /// Cells that the last picture's block corruption lies in, one entry a cell; empty when none was looked for.
-    pub fn flagged_cells(&self) -> &[bool] {
-        &[]
-    }
-
     /// Looks at 100 ms of sound.
     pub fn audio(&mut self, features: &AudioFeatures, said: &mut Observations) {
         say(self.silence.observe(features), said);

@@ -80,7 +80,7 @@ fn a_truncated_stream_is_analysed_as_far_as_it_goes() {
         std::fs::write(&cut, &bytes[..length]).expect("written");
         let output = analyze(cut.to_str().expect("UTF-8"));
         if decodes {
-            assert!(matches!(output.status.code(), Some(0 | 1)), "{}", text(&output.stderr));
+            assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
             assert!(text(&output.stdout).contains("320x180 h264"));
         } else {
             refused(&output, 3, &["cut-"]);

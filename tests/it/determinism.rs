@@ -9,7 +9,7 @@ fn events(input: &str, kernels: Option<&str>) -> String {
         command.env("PICKET_KERNELS", kernels);
     }
     let output = command.output().expect("picket starts");
-    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let all = lines(&output.stdout);
     assert_eq!(all.last().map(|last| &last["type"]), Some(&"summary".into()));
     // The summary has times and memory in it, which differ.
@@ -94,8 +94,9 @@ fn formats_tell_the_same() {
 #[test]
 fn severity_decides_the_exit_code() {
     let code = |arguments: &[&str]| picket().arg("analyze").args(arguments).output().expect("starts").status.code();
-    assert_eq!(code(&["pattern:clean"]), Some(0));
-    assert_eq!(code(&["pattern:defects"]), Some(1));
+    assert_eq!(code(&["pattern:defects"]), Some(0), "it was analysed well");
+    assert_eq!(code(&["pattern:clean", "--fail-on", "warning"]), Some(0));
+    assert_eq!(code(&["pattern:defects", "--fail-on", "warning"]), Some(1));
     assert_eq!(code(&["pattern:defects", "--fail-on", "critical"]), Some(1), "black is critical");
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("p.toml");

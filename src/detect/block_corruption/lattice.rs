@@ -33,7 +33,10 @@ impl Corners {
     pub(super) fn count(grid: Grid, cells: &[LumaCell]) -> Self {
         let mut counts = [[0_u32; 3]; PHASES.len()];
         for index in 0..cells.len() {
-            let (jumps, steps) = (Around::of(grid, cells, index, |cell| &cell.jumps), Around::of(grid, cells, index, |cell| &cell.steps));
+            let (jumps, steps) = (
+                Around::of(grid, cells, index, |cell| &cell.jumps),
+                Around::of(grid, cells, index, |cell| &cell.steps),
+            );
             for (phase, count) in counts.iter_mut().enumerate() {
                 let jump = jumps.corner(phase);
                 count[0] += u32::from(jump > NEW);
