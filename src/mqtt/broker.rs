@@ -184,7 +184,8 @@ impl Line {
         self.tcp.write_all(&[0x90, 4, packet[1], packet[2], 0, 1]).await.ok()?;
         if self.script.floods {
             let length = 2 + 1 + 1 + 100_000_usize;
-            let mut flood = vec![0x31, (length & 0x7f) as u8 | 0x80, (length >> 7 & 0x7f) as u8 | 0x80, (length >> 14) as u8];
+            let mut flood =
+                vec![0x31, (length & 0x7f) as u8 | 0x80, (length >> 7 & 0x7f) as u8 | 0x80, (length >> 14) as u8];
             flood.extend([0, 1, b'c', 0]);
             flood.resize(flood.len() + 100_000, b'x');
             self.tcp.write_all(&flood).await.ok()?;

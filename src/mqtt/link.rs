@@ -310,7 +310,11 @@ fn refused(code: ConnectReturnCode) -> Down {
     };
     let text = format!("{code:?}");
     match code {
-        ServerUnavailable | ServiceUnavailable | ServerBusy | QuotaExceeded | ConnectionRateExceeded
+        ServerUnavailable
+        | ServiceUnavailable
+        | ServerBusy
+        | QuotaExceeded
+        | ConnectionRateExceeded
         | UseAnotherServer => Down::Unavailable(text),
         _ => Down::Refused(text),
     }
@@ -325,10 +329,20 @@ fn dismissed(code: DisconnectReasonCode) -> Down {
     let text = format!("{code:?}");
     match code {
         SessionTakenOver => Down::TakenOver,
-        ServerBusy | ServerShuttingDown | UseAnotherServer | QuotaExceeded | ConnectionRateExceeded
+        ServerBusy
+        | ServerShuttingDown
+        | UseAnotherServer
+        | QuotaExceeded
+        | ConnectionRateExceeded
         | AdministrativeAction => Down::Unavailable(text),
-        PacketTooLarge | MalformedPacket | ProtocolError | ImplementationSpecificError | PayloadFormatInvalid
-        | TopicNameInvalid | QoSNotSupported | RetainNotSupported => Down::Rejected(text),
+        PacketTooLarge
+        | MalformedPacket
+        | ProtocolError
+        | ImplementationSpecificError
+        | PayloadFormatInvalid
+        | TopicNameInvalid
+        | QoSNotSupported
+        | RetainNotSupported => Down::Rejected(text),
         _ => Down::Lost(text),
     }
 }

@@ -49,7 +49,10 @@ impl Retained {
 
     /// The next one that the broker has not got in its newest form, and its version.
     pub fn pending(&self) -> Option<(&Message, u64)> {
-        self.kept.iter().find(|kept| kept.sent.max(kept.refused) != kept.version).map(|kept| (&kept.message, kept.version))
+        self.kept
+            .iter()
+            .find(|kept| kept.sent.max(kept.refused) != kept.version)
+            .map(|kept| (&kept.message, kept.version))
     }
 
     /// That version of `topic` was sent, or is given up.

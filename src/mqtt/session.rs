@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Most messages under way.
 const WINDOW_MAX: u16 = 32;
 /// A message that the broker refused is tried once more after this, or on the next connection.
-const REFUSED_RETRY: Duration = Duration::from_secs(60);
+const REFUSED_RETRY: Duration = Duration::from_secs(10);
 /// So many refusals and it is given up.
 const REFUSALS_MAX: u8 = 2;
 /// Pause after the broker said "quota exceeded" or "not authorised", which no message can cure.
@@ -166,8 +166,7 @@ pub struct Session {
 
 impl Default for Session {
     fn default() -> Self {
-        let limits =
-            Limits { receive_max: 0, packet_max: None, qos1: true, retain: true, session_present: false };
+        let limits = Limits { receive_max: 0, packet_max: None, qos1: true, retain: true, session_present: false };
         Self {
             phase: Phase::Down,
             limits,
@@ -302,7 +301,12 @@ impl Session {
 
     /// Above which number the next spooled message is wanted, if one is.
     pub fn wanted(&self, now: Mono) -> Option<u64> {
-        if self.phase != Phase::Up || self.closing || !self.limits.qos1 || self.retained.pending().is_some() || !self.room(now) {
+        if self.phase != Phase::Up
+            || self.closing
+            || !self.limits.qos1
+            || self.retained.pending().is_some()
+            || !self.room(now)
+        {
             return None;
         }
         let again = |(seq, refusal): (&u64, &Refusal)| (now >= refusal.retry_at && *seq <= self.newest).then_some(*seq);

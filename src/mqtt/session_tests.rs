@@ -149,9 +149,9 @@ fn what_is_too_large_is_refused_twice_then_parked_and_stops_nobody() {
     rig.spool.insert(2, 5000);
     rig.connect(Limits { packet_max: Some(1024), ..LIMITS });
     assert!(rig.pump().is_empty());
-    rig.now = at(159);
+    rig.now = at(109);
     assert!(rig.pump().is_empty());
-    rig.now = at(160);
+    rig.now = at(110);
     assert_eq!(rig.pump(), [2]);
 }
 

@@ -157,9 +157,8 @@ async fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Box<dyn S
 /// Tries all addresses of the host, in the resolver's order.
 async fn connect_tcp(settings: &Settings) -> Result<TcpStream, Error> {
     let Settings { host, port, .. } = settings;
-    let addresses = lookup_host((host.as_str(), *port))
-        .await
-        .map_err(|source| Error::Name { host: host.clone(), source })?;
+    let addresses =
+        lookup_host((host.as_str(), *port)).await.map_err(|source| Error::Name { host: host.clone(), source })?;
     let mut last = io::Error::new(io::ErrorKind::NotFound, "no address");
     for address in addresses {
         let tried = timeout(CONNECT_MAX, TcpStream::connect(address)).await;

@@ -1,6 +1,6 @@
 //! The append log: numbered segments. Written only at the newest, removed only from the oldest, never written over.
 
-use super::record::{Record, RECORD_MAX};
+use super::record::{RECORD_MAX, Record};
 use super::storage::{Room, Storage};
 use std::collections::VecDeque;
 use std::io;
@@ -205,8 +205,8 @@ fn number_of(name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::super::fake::Fake;
-    use super::super::tests::message;
     use super::super::record::Kind;
+    use super::super::tests::message;
     use super::*;
 
     fn encoded(seq: u64) -> Vec<u8> {
