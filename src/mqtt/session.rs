@@ -321,6 +321,10 @@ impl Session {
         for gone in gone {
             self.refusals.remove(&gone);
         }
+        // Not again before this try was answered.
+        if let Some(refusal) = self.refusals.get_mut(&seq) {
+            refusal.retry_at = now.plus(REFUSED_RETRY);
+        }
         self.newest = self.newest.max(seq);
         let tag = Tag::Spooled(seq);
         if self.flights.iter().any(|flight| flight.tag == tag && !flight.answered) {

@@ -156,6 +156,20 @@ fn what_is_too_large_is_refused_twice_then_parked_and_stops_nobody() {
 }
 
 #[test]
+fn what_the_broker_refuses_is_tried_once_more() {
+    let mut rig = Rig::new(2);
+    rig.connect(LIMITS);
+    rig.pump();
+    assert_eq!(rig.answer(2, Answer::Refused), None);
+    assert_eq!(rig.answer(3, Answer::Taken), Some(Outcome::Delivered(2)));
+    rig.now = at(110);
+    rig.pump();
+    rig.pump();
+    assert_eq!(rig.sent, ["status", "1", "2", "1"]);
+    assert_eq!(rig.answer(4, Answer::Refused), Some(Outcome::Parked(1)));
+}
+
+#[test]
 fn a_larger_limit_on_the_next_connection_lets_it_through() {
     let mut rig = Rig::new(1);
     rig.spool.insert(1, 5000);
