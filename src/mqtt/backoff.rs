@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn waits_fill_a_range_that_doubles_to_the_limit() {
-        let mut most = vec![Duration::ZERO; 10];
+        let mut most = [Duration::ZERO; 10];
         for seed in 0..500 {
             let mut backoff = Backoff::new(seed);
             for (n, most) in most.iter_mut().enumerate() {

@@ -1,9 +1,9 @@
-//! Mends what brokers send rightly, or nearly so, and rumqttc 0.25.1 cannot read. The tunnel sees every byte anyway.
+//! Mends what brokers send rightly, or nearly so, and the client library cannot read. The tunnel sees every byte anyway.
 //!
-//! - DISCONNECT with a reason and no properties (MQTT 5, 3.14.2.2.1 allows to leave out their length), as Mosquitto
-//!   sends it on a takeover: rumqttc waits for more for ever.
+//! - DISCONNECT with a reason and no properties, whose length MQTT 5 allows to leave out (3.14.2.2.1): it waits
+//!   for more for ever, and neither a takeover nor a shutdown is recognised.
 //! - PUBACK with "packet too large", which Mosquitto sends for a message above its `message_size_limit` although the
-//!   standard does not list it there: rumqttc drops the connection, and the message comes again on the next one.
+//!   standard does not list it there: it drops the connection, and the message comes again on the next one.
 
 const PUBACK: u8 = 0x40;
 const DISCONNECT: u8 = 0xe0;

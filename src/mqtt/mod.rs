@@ -12,6 +12,8 @@ mod tunnel;
 #[cfg(test)]
 mod broker;
 #[cfg(test)]
+mod real_tests;
+#[cfg(test)]
 mod session_tests;
 #[cfg(test)]
 mod tests;

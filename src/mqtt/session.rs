@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Most messages under way.
 const WINDOW_MAX: u16 = 32;
 /// A message that the broker refused is tried once more after this, or on the next connection.
-const REFUSED_RETRY: Duration = Duration::from_secs(60);
+const REFUSED_RETRY: Duration = Duration::from_secs(10);
 /// So many refusals and it is given up.
 const REFUSALS_MAX: u8 = 2;
 /// Pause after the broker said "quota exceeded" or "not authorised", which no message can cure.
@@ -320,6 +320,10 @@ impl Session {
         let gone: Vec<u64> = self.refusals.range(from + 1..seq).map(|(gone, _)| *gone).collect();
         for gone in gone {
             self.refusals.remove(&gone);
+        }
+        // Not again before this try was answered.
+        if let Some(refusal) = self.refusals.get_mut(&seq) {
+            refusal.retry_at = now.plus(REFUSED_RETRY);
         }
         self.newest = self.newest.max(seq);
         let tag = Tag::Spooled(seq);

@@ -149,10 +149,24 @@ fn what_is_too_large_is_refused_twice_then_parked_and_stops_nobody() {
     rig.spool.insert(2, 5000);
     rig.connect(Limits { packet_max: Some(1024), ..LIMITS });
     assert!(rig.pump().is_empty());
-    rig.now = at(159);
+    rig.now = at(109);
     assert!(rig.pump().is_empty());
-    rig.now = at(160);
+    rig.now = at(110);
     assert_eq!(rig.pump(), [2]);
+}
+
+#[test]
+fn what_the_broker_refuses_is_tried_once_more() {
+    let mut rig = Rig::new(2);
+    rig.connect(LIMITS);
+    rig.pump();
+    assert_eq!(rig.answer(2, Answer::Refused), None);
+    assert_eq!(rig.answer(3, Answer::Taken), Some(Outcome::Delivered(2)));
+    rig.now = at(110);
+    rig.pump();
+    rig.pump();
+    assert_eq!(rig.sent, ["status", "1", "2", "1"]);
+    assert_eq!(rig.answer(4, Answer::Refused), Some(Outcome::Parked(1)));
 }
 
 #[test]

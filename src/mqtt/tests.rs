@@ -1,10 +1,10 @@
-//! The courier against a scripted broker, a TLS server and a real Mosquitto.
+//! The courier against a scripted broker.
 
 use super::broker::{Broker, Publish, Script, random};
 use super::*;
 use crate::ids::{BootId, DeviceId};
-use crate::outbox::{self, Disk, Entry, Now, Outbox, Step, Storage};
-use crate::time::{Clock, Mono, SystemClock, Wall};
+use crate::outbox::{self, Entry, Now, Outbox, Step, Storage};
+use crate::time::{Clock, Mono, Wall};
 use crate::wire::{Made, Message, Qos, Topics};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,6 +21,7 @@ impl TestClock {
         tokio::spawn(async {
             loop {
                 tokio::time::sleep(Duration::from_millis(5)).await;
+                std::thread::yield_now();
             }
         });
         Arc::new(Self(Instant::now()))
@@ -36,7 +37,7 @@ impl Clock for TestClock {
     }
 }
 
-fn settings(port: u16, folder: &Path) -> Settings {
+pub(super) fn settings(port: u16, folder: &Path) -> Settings {
     Settings {
         host: "127.0.0.1".to_owned(),
         port,
@@ -56,7 +57,7 @@ fn open_outbox(storage: Box<dyn Storage>, clock: &dyn Clock) -> Outbox {
     Outbox::open(&settings, storage, BootId::from_kernel("0badcafe"), now).unwrap()
 }
 
-fn start(settings: Option<Settings>, storage: Box<dyn Storage>, clock: Arc<dyn Clock>) -> Courier {
+pub(super) fn start(settings: Option<Settings>, storage: Box<dyn Storage>, clock: Arc<dyn Clock>) -> Courier {
     let device = DeviceId::offline();
     let topics = Topics::new("", &device);
     let identity = Identity { device, boot: BootId::from_kernel("0badcafe"), topics, seed: 7 };
@@ -66,7 +67,7 @@ fn start(settings: Option<Settings>, storage: Box<dyn Storage>, clock: Arc<dyn C
     })
 }
 
-fn spool(courier: &mut Courier, clock: &dyn Clock) -> u64 {
+pub(super) fn spool(courier: &mut Courier, clock: &dyn Clock) -> u64 {
     let seq = courier.next_seq();
     let made = Made { wall: clock.wall(), mono: clock.mono(), boot: BootId::from_kernel("0badcafe") };
     let step = if seq % 2 == 1 { Step::Raised } else { Step::Cleared };
@@ -76,12 +77,16 @@ fn spool(courier: &mut Courier, clock: &dyn Clock) -> u64 {
     seq
 }
 
-fn retained(topic: &str, body: &str, qos: Qos) -> Message {
+pub(super) fn retained(topic: &str, body: &str, qos: Qos) -> Message {
     Message { topic: topic.into(), payload: body.into(), qos, retain: true, expires_after: None }
 }
 
 /// Runs the courier until `done`; panics after `within`.
-async fn drive(courier: &mut Courier, within: Duration, mut done: impl FnMut(&mut Courier) -> bool) -> Vec<Event> {
+pub(super) async fn drive(
+    courier: &mut Courier,
+    within: Duration,
+    mut done: impl FnMut(&mut Courier) -> bool,
+) -> Vec<Event> {
     let mut events = Vec::new();
     let end = Instant::now() + within;
     while !done(courier) {
@@ -98,7 +103,7 @@ async fn drive(courier: &mut Courier, within: Duration, mut done: impl FnMut(&mu
     events
 }
 
-fn emptied(courier: &mut Courier) -> bool {
+pub(super) fn emptied(courier: &mut Courier) -> bool {
     courier.counters().outbox.waiting == 0
 }
 
@@ -109,7 +114,7 @@ fn seq_of(publish: &Publish) -> Option<u64> {
 
 /// Messages that arrived: how many, how many more than once. Fails when one is missing or first arrivals are not in
 /// order.
-fn check_arrivals(arrived: &[Publish], last: u64) -> (usize, usize) {
+pub(super) fn check_arrivals(arrived: &[Publish], last: u64) -> (usize, usize) {
     let mut first = BTreeSet::new();
     let mut duplicates = 0;
     for seq in arrived.iter().filter_map(seq_of) {
@@ -248,7 +253,7 @@ async fn a_stalled_broker_is_noticed_in_time() {
         spool(&mut courier, &*clock);
     }
     drive(&mut courier, Duration::from_secs(60), |c| !c.counters().connected).await;
-    // rumqttc's own ping may notice a little earlier.
+    // The client library's own ping may notice a little earlier.
     assert!((20..=31).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     drive(&mut courier, Duration::from_secs(600), emptied).await;
     check_arrivals(&broker.seen().arrived, 3000);
@@ -410,6 +415,7 @@ async fn a_failing_disk_is_told_and_alerts_go_out_all_the_same() {
     assert_eq!(told[..1], [true]);
     assert!(courier.next_seq() == 31);
 }
+<<<<<<< HEAD
 
 fn write(folder: &Path, name: &str, text: &str) -> std::path::PathBuf {
     let path = folder.join(name);
@@ -670,3 +676,5 @@ async fn mosquitto_that_finds_a_message_too_large_does_not_stop_the_rest() {
     assert!(events.contains(&Event::Refused { seq: 2 }), "{events:?}");
     assert_eq!((courier.counters().outbox.refused, courier.counters().reconnects), (1, 0), "{events:?}");
 }
+=======
+>>>>>>> mq

@@ -1,7 +1,7 @@
 //! A folder in memory whose power can be cut, whose writes can be torn and whose calls can fail.
 
 use super::storage::{Room, Storage};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -28,7 +28,6 @@ struct State {
     fail: Option<(u64, bool, i32)>,
     tear: Option<usize>,
     room: Option<Room>,
-    written: u64,
     syncs: u64,
 }
 
@@ -73,9 +72,29 @@ impl Fake {
     pub fn calls(&self) -> u64 {
         self.state().calls
     }
-    /// Bytes written so far.
-    pub fn written(&self) -> u64 {
-        self.state().written
+    /// Bytes that a disk with pages of 4 KiB has written so far: with each sync the pages touched since the last one.
+    pub fn flash_bytes(&self) -> u64 {
+        let (mut files, mut dirty, mut pages) = (BTreeMap::new(), BTreeSet::new(), 0);
+        for act in self.acts() {
+            let from = match &act {
+                Act::Append(name, _) => files.get(name).map_or(0, Vec::len),
+                Act::Overwrite(_, at, _) => *at,
+                Act::Sync(_) | Act::Remove(_) => 0,
+            };
+            match &act {
+                Act::Append(name, bytes) | Act::Overwrite(name, _, bytes) => {
+                    let last = (from + bytes.len()).saturating_sub(1);
+                    dirty.extend((from / 4096..=last / 4096).map(|page| (name.clone(), page)));
+                }
+                Act::Sync(name) => {
+                    pages += dirty.iter().filter(|(file, _)| file == name).count() as u64;
+                    dirty.retain(|(file, _)| file != name);
+                }
+                Act::Remove(_) => {}
+            }
+            apply(&mut files, &act);
+        }
+        pages * 4096
     }
     /// Bytes in all files.
     pub fn bytes(&self) -> u64 {
@@ -178,9 +197,6 @@ impl FakeStorage {
 
     fn act(&self, act: Act) -> io::Result<()> {
         let mut state = self.call()?;
-        if let Act::Append(_, bytes) | Act::Overwrite(_, _, bytes) = &act {
-            state.written += bytes.len() as u64;
-        }
         apply(&mut state.files, &act);
         state.acts.push(act);
         Ok(())

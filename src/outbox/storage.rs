@@ -135,8 +135,8 @@ impl Storage for Disk {
     fn room(&mut self) -> io::Result<Room> {
         let state = nix::sys::statvfs::statvfs(&self.folder)?;
         // Some file systems (btrfs) count no inodes at all.
-        let inodes = if state.files() == 0 { u64::MAX } else { u64::from(state.files_available()) };
-        Ok(Room { bytes: u64::from(state.blocks_available()) * u64::from(state.fragment_size()), inodes })
+        let inodes = if state.files() == 0 { u64::MAX } else { state.files_available() };
+        Ok(Room { bytes: state.blocks_available() * state.fragment_size(), inodes })
     }
 }
 

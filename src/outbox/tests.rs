@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 const SECOND: Duration = Duration::from_secs(1);
 const ENOSPC: i32 = 28;
-const EROFS: i32 = 30;
+pub(super) const EROFS: i32 = 30;
 const EIO: i32 = 5;
 
 fn boot() -> BootId {
@@ -16,7 +16,7 @@ fn boot() -> BootId {
 }
 
 /// `seconds` after the machine started.
-fn at(seconds: u64) -> Now {
+pub(super) fn at(seconds: u64) -> Now {
     let wall = Wall { unix_ms: 1_700_000_000_000 + seconds as i64 * 1000, synced: true };
     Now { mono: Mono::default().plus(SECOND * seconds as u32), wall }
 }
@@ -32,22 +32,22 @@ pub(crate) fn message(seq: u64, step: Step) -> Entry {
     entry(seq, &format!("incident-{seq}"), step, at(1))
 }
 
-fn settings(bytes_max: u64) -> Settings {
+pub(super) fn settings(bytes_max: u64) -> Settings {
     Settings { folder: "outbox".into(), bytes_max, age_max: Duration::from_secs(7 * 86_400) }
 }
 
-fn open(fake: &Fake, bytes_max: u64, now: Now) -> Outbox {
+pub(super) fn open(fake: &Fake, bytes_max: u64, now: Now) -> Outbox {
     Outbox::open(&settings(bytes_max), Box::new(fake.storage()), boot(), now).unwrap()
 }
 
-fn push(outbox: &mut Outbox, incident: &str, step: Step, now: Now) -> u64 {
+pub(super) fn push(outbox: &mut Outbox, incident: &str, step: Step, now: Now) -> u64 {
     let seq = outbox.next_seq();
     outbox.push(entry(seq, incident, step, now), now);
     seq
 }
 
 /// All that would be sent, in order.
-fn all(outbox: &mut Outbox, now: Now) -> Vec<Outgoing> {
+pub(super) fn all(outbox: &mut Outbox, now: Now) -> Vec<Outgoing> {
     let mut found = Vec::new();
     let mut last = 0;
     while let Some(outgoing) = outbox.after(last, now) {
@@ -57,7 +57,7 @@ fn all(outbox: &mut Outbox, now: Now) -> Vec<Outgoing> {
     found
 }
 
-fn seqs(outbox: &mut Outbox, now: Now) -> Vec<u64> {
+pub(super) fn seqs(outbox: &mut Outbox, now: Now) -> Vec<u64> {
     all(outbox, now).iter().map(|outgoing| outgoing.entry.seq).collect()
 }
 
@@ -161,6 +161,33 @@ fn old_messages_expire_unless_their_age_is_unknown() {
     let known = Now { wall: at(9 * 86_400).wall, ..unknown };
     outbox.tick(Now { mono: Mono::default().plus(20 * SECOND), ..known });
     assert_eq!(seqs(&mut outbox, known), [] as [u64; 0]);
+}
+
+#[test]
+fn an_alert_costs_the_flash_little() {
+    let fake = Fake::default();
+    let mut outbox = open(&fake, 16 << 20, at(0));
+    let before = fake.flash_bytes();
+    // An incident every 20 s, each step acknowledged at once, then bursts of 20.
+    for n in 0..200 {
+        let step = if n % 2 == 0 { Step::Raised } else { Step::Cleared };
+        let seq = outbox.next_seq();
+        outbox.push(Entry { body: vec![b'x'; 630], ..entry(seq, "a", step, at(n * 10)) }, at(n * 10));
+        outbox.acknowledge(seq);
+        (n * 10..n * 10 + 10).for_each(|second| outbox.tick(at(second)));
+    }
+    let alone = (fake.flash_bytes() - before) / 200;
+    let before = fake.flash_bytes();
+    for n in 0..2000 {
+        let now = at(2000 + n / 20 * 10);
+        let seq = outbox.next_seq();
+        outbox.push(Entry { body: vec![b'x'; 630], ..entry(seq, "a", Step::Raised, now) }, now);
+        outbox.tick(at(2000 + n / 20 * 10 + n % 20 / 2));
+        outbox.acknowledge(seq);
+    }
+    let burst = (fake.flash_bytes() - before) / 2000;
+    println!("{alone} bytes per alert alone, {burst} in bursts");
+    assert!(alone <= 5000 && burst <= 3000, "{alone} alone, {burst} in bursts");
 }
 
 /// What was promised after each step of a script.
@@ -326,75 +353,6 @@ fn a_folder_that_cannot_be_used_is_an_error() {
     fake.fail(2, true, EROFS);
     let outbox = open(&fake, 1 << 20, at(0));
     assert!(outbox.trouble().is_some(), "read-only: goes on in memory");
-}
-
-#[test]
-fn the_memory_ring_is_bounded() {
-    let fake = Fake::default();
-    fake.fail(2, true, EROFS);
-    let mut outbox = open(&fake, 16 << 20, at(0));
-    for n in 0..12_000 {
-        let step = [Step::Raised, Step::Updated, Step::Cleared][n as usize % 3];
-        push(&mut outbox, &format!("i{}", n / 3), step, at(1));
-    }
-    let counters = outbox.counters(at(1));
-    assert!(counters.bytes <= 1 << 20, "{counters:?}");
-    assert_eq!(counters.waiting + counters.dropped, 12_000);
-    no_raised_without_cleared(&mut outbox, 4000);
-}
-
-fn no_raised_without_cleared(outbox: &mut Outbox, incidents: u64) {
-    let steps = all(outbox, at(2));
-    let of = |step| -> BTreeSet<String> {
-        steps.iter().filter(|o| o.entry.step == step).map(|o| o.entry.incident.clone()).collect()
-    };
-    let (raised, cleared) = (of(Step::Raised), of(Step::Cleared));
-    let last = format!("i{}", incidents - 1);
-    let alone: Vec<_> = raised.difference(&cleared).filter(|incident| **incident != last).collect();
-    assert!(alone.is_empty(), "{alone:?}");
-    assert!(!raised.is_empty());
-}
-
-#[test]
-fn when_full_updates_go_first_then_whole_incidents() {
-    let fake = Fake::default();
-    let mut outbox = open(&fake, 64 << 10, at(0));
-    push(&mut outbox, "never ends", Step::Raised, at(0));
-    for n in 0..600 {
-        for step in [Step::Raised, Step::Updated, Step::Updated, Step::Cleared] {
-            push(&mut outbox, &format!("i{n}"), step, at(1 + n));
-        }
-        outbox.tick(at(1 + n));
-        assert!(fake.bytes() <= (64 << 10) + 8192, "{n}: {}", fake.bytes());
-        assert_eq!(outbox.trouble(), None);
-    }
-    outbox.tick(at(700));
-    let counters = outbox.counters(at(1));
-    assert_eq!(counters.waiting + counters.dropped, 2401);
-    drop(outbox);
-    let mut outbox = open(&fake, 64 << 10, at(701));
-    assert_eq!(outbox.counters(at(1)).waiting, counters.waiting, "what was dropped stays dropped");
-    let first = all(&mut outbox, at(701)).remove(0).entry;
-    assert_eq!((first.incident.as_str(), first.step), ("never ends", Step::Raised));
-    outbox.acknowledge(first.seq);
-    no_raised_without_cleared(&mut outbox, 600);
-    assert_eq!(outbox.open_incidents().len(), 1);
-}
-
-#[test]
-fn an_end_is_kept_when_its_beginning_may_be_known() {
-    let fake = Fake::default();
-    let mut outbox = open(&fake, 64 << 10, at(0));
-    push(&mut outbox, "sent", Step::Raised, at(0));
-    assert_eq!(seqs(&mut outbox, at(0)), [1], "on its way, not acknowledged");
-    push(&mut outbox, "sent", Step::Cleared, at(0));
-    for n in 0..400 {
-        push(&mut outbox, &format!("i{n}"), Step::Raised, at(1 + n));
-        push(&mut outbox, &format!("i{n}"), Step::Cleared, at(1 + n));
-        outbox.tick(at(1 + n));
-    }
-    let first = all(&mut outbox, at(500)).remove(0).entry;
-    assert_eq!((first.incident.as_str(), first.step), ("sent", Step::Cleared));
 }
 
 #[derive(Clone, Debug)]
