@@ -4,6 +4,8 @@ mod black;
 mod freeze;
 mod silence;
 mod stream_loss;
+#[cfg(test)]
+mod testing;
 
 pub use black::Black;
 pub use freeze::Freeze;

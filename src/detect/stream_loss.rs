@@ -52,3 +52,68 @@ impl StreamLoss {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Stamp;
+
+    fn features(now: f64, video: f64, audio: f64) -> TransportFeatures {
+        let until = |seconds: f64| (seconds >= 0.0).then(|| MediaTime::from_secs_f64(seconds));
+        TransportFeatures {
+            stamp: Stamp { at: MediaTime::from_secs_f64(now), ..Stamp::default() },
+            video_until: until(video),
+            audio_until: until(audio),
+            ..TransportFeatures::default()
+        }
+    }
+
+    fn said(features: TransportFeatures) -> (Presence, Scope, f64) {
+        let said = StreamLoss::default().observe(&features);
+        (said.presence, said.scope, said.since.map_or(-1.0, MediaTime::as_secs_f64))
+    }
+
+    #[test]
+    fn what_comes_in_time_is_no_loss() {
+        assert_eq!(said(features(10.0, 9.9, 9.2)).0, Presence::Absent);
+        assert_eq!(said(features(10.0, -1.0, 9.2)).0, Presence::Absent, "no picture is expected");
+        assert_eq!(said(features(10.0, -1.0, -1.0)).0, Presence::Absent, "nothing is");
+    }
+
+    #[test]
+    fn a_stream_that_stops_is_a_loss_since_its_last_unit() {
+        assert_eq!(said(features(10.0, 8.9, 9.9)), (Presence::Present, Scope::Picture, 8.9));
+        assert_eq!(said(features(10.0, 9.9, 8.9)), (Presence::Present, Scope::Sound, 8.9));
+        assert_eq!(said(features(10.0, 8.5, 8.7)), (Presence::Present, Scope::Programme, 8.5));
+        assert_eq!(
+            said(features(10.0, -1.0, 8.7)),
+            (Presence::Present, Scope::Programme, 8.7),
+            "sound is all there is"
+        );
+    }
+
+    #[test]
+    fn a_source_out_of_reach_is_a_loss_at_once() {
+        let mut lost = features(10.0, 9.9, 9.9);
+        lost.unreachable_since = Some(MediaTime::from_secs_f64(9.9));
+        assert_eq!(said(lost), (Presence::Present, Scope::Programme, 9.9));
+    }
+
+    #[test]
+    fn a_gap_is_told_by_the_unit_that_ends_it() {
+        let mut ended = features(8.0, 8.0, 8.0);
+        ended.gap_ended = Some((MediaTime::from_secs_f64(5.0), MediaTime::from_secs_f64(8.0)));
+        assert_eq!(said(ended), (Presence::Present, Scope::Programme, 5.0));
+        ended.gap_ended = Some((MediaTime::from_secs_f64(7.5), MediaTime::from_secs_f64(8.0)));
+        assert_eq!(said(ended).0, Presence::Absent);
+    }
+
+    #[test]
+    fn recovery_is_dated_to_the_first_unit() {
+        let mut loss = StreamLoss::default();
+        loss.observe(&features(10.0, 8.0, 9.9));
+        loss.observe(&features(10.2, 10.2, 10.1));
+        let said = loss.observe(&features(10.4, 10.4, 10.3));
+        assert_eq!((said.presence, said.since), (Presence::Absent, Some(MediaTime::from_secs_f64(10.2))));
+    }
+}
