@@ -16,8 +16,12 @@ const LIT: f64 = 0.25;
 /// Share of lit cells that a logo may have (its usual place is a corner).
 const LOGO_SHARE: f64 = 0.03;
 /// Spread of cell means, in code values, up to which the ground is flat, and above which it has structure. A cell
-/// averages 256 samples, so even noise of sigma 16 spreads means by 1.
-const SPREAD: (u32, u32) = (8, 12);
+/// averages 256 samples, so noise of sigma 8 spreads means by less than 3; hum and shading add a little.
+const SPREAD: (u32, u32) = (4, 8);
+/// Sensor noise lifts samples over the dark limit: it goes up by so many standard deviations ...
+const NOISE_SIGMAS: f64 = 2.0;
+/// ... of at most this much noise, in code values; more is snow.
+const NOISE_MAX: f64 = 8.0;
 /// Chroma this far from neutral on average is a colour: the green of a failed decoder has luma 0 too.
 const COLOUR: f64 = 12.0;
 
@@ -30,7 +34,8 @@ impl Black {
     pub fn observe(&self, features: &VideoFeatures) -> Observation {
         let (black, white) = features.range.black_white();
         let span = f64::from(white) - f64::from(black);
-        let dark = features.share_up_to((f64::from(black) + DARK * span) as u8);
+        let noise = NOISE_SIGMAS * features.noise.min(NOISE_MAX);
+        let dark = features.share_up_to((f64::from(black) + DARK * span + noise) as u8);
         let lit = Lit::of(features, (f64::from(black) + LIT * span) as u8);
         let spread = spread_of_unlit(features, lit.limit);
         let neutral = is_neutral(features);
@@ -107,4 +112,58 @@ fn is_neutral(features: &VideoFeatures) -> bool {
     let mean = |plane: &[u16]| plane.iter().map(|&mean| f64::from(mean)).sum::<f64>() / 16.0 / plane.len() as f64;
     let near = |plane: &[u16]| plane.is_empty() || (mean(plane) - 128.0).abs() <= COLOUR;
     near(&features.cb) && near(&features.cr)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::testing::{Picture, analyzer};
+
+    /// What is said of the second of two pictures, so that noise is known.
+    fn said(first: Picture, second: Picture) -> Presence {
+        let mut analyzer = analyzer();
+        analyzer.analyze(first.frame(0));
+        Black.observe(analyzer.analyze(second.frame(1))).presence
+    }
+
+    fn twice(luma: impl Fn(usize, usize) -> f64) -> Presence {
+        said(Picture::new(&luma), Picture::new(&luma))
+    }
+
+    #[test]
+    fn flat_dark_pictures_are_black_at_any_level_in_use() {
+        for level in [16.0, 18.0, 24.0, 30.0] {
+            assert_eq!(twice(|_, _| level), Presence::Present, "{level}");
+        }
+        assert_eq!(twice(|_, _| 60.0), Presence::Absent);
+    }
+
+    #[test]
+    fn noise_does_not_hide_black() {
+        for sigma in [1.0, 4.0, 8.0] {
+            let pair = (Picture::new(|_, _| 24.0).noise(sigma, 1), Picture::new(|_, _| 24.0).noise(sigma, 2));
+            assert_eq!(said(pair.0, pair.1), Presence::Present, "{sigma}");
+        }
+    }
+
+    #[test]
+    fn a_logo_in_a_corner_is_allowed_and_text_is_not() {
+        assert_eq!(twice(|x, y| if x < 40 && y < 20 { 180.0 } else { 16.0 }), Presence::Present);
+        let line = |x: usize, y: usize| if (90..100).contains(&y) && x % 16 < 3 { 200.0 } else { 16.0 };
+        assert_ne!(twice(line), Presence::Present, "credits");
+    }
+
+    #[test]
+    fn a_dark_scene_has_structure() {
+        let night = |x: usize, y: usize| 20.0 + 8.0 * ((x / 40 + y / 40) % 2) as f64;
+        assert_ne!(twice(night), Presence::Present);
+        let pair = (Picture::new(night).noise(4.0, 1), Picture::new(night).noise(4.0, 2));
+        assert_ne!(said(pair.0, pair.1), Presence::Present);
+    }
+
+    #[test]
+    fn green_of_a_failed_decoder_is_no_black() {
+        let green = || Picture::new(|_, _| 16.0).chroma(40, 40);
+        assert_eq!(said(green(), green()), Presence::Absent);
+    }
 }

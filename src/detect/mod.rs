@@ -5,6 +5,8 @@ mod block_corruption;
 mod freeze;
 mod silence;
 mod stream_loss;
+#[cfg(test)]
+mod testing;
 
 pub use black::Black;
 pub use block_corruption::BlockCorruption;

@@ -66,53 +66,68 @@ mod tests {
     use super::*;
     use crate::time::Stamp;
 
-    fn at(seconds: f64) -> MediaTime {
-        MediaTime::from_secs_f64(seconds)
+    fn features(now: f64, video: f64, audio: f64) -> TransportFeatures {
+        let until = |seconds: f64| (seconds >= 0.0).then(|| MediaTime::from_secs_f64(seconds));
+        TransportFeatures {
+            stamp: Stamp { at: MediaTime::from_secs_f64(now), ..Stamp::default() },
+            video_until: until(video),
+            audio_until: until(audio),
+            ..TransportFeatures::default()
+        }
     }
 
-    fn seen(now: f64, video_until: Option<f64>, audio_until: Option<f64>) -> Observation {
-        let features = TransportFeatures {
-            stamp: Stamp { at: at(now), ..Stamp::default() },
-            video_until: video_until.map(at),
-            audio_until: audio_until.map(at),
-            ..TransportFeatures::default()
-        };
-        StreamLoss::default().observe(&features)
+    fn said(features: TransportFeatures) -> (Presence, Scope, f64) {
+        let said = StreamLoss::default().observe(&features);
+        (said.presence, said.scope, said.since.map_or(-1.0, MediaTime::as_secs_f64))
     }
 
     #[test]
-    fn what_has_stopped_is_told_when_it_is_known() {
-        let all = seen(10.0, Some(9.9), Some(9.8));
-        assert_eq!((all.presence, all.since), (Presence::Absent, Some(at(10.0))));
-        let picture = seen(10.0, Some(8.5), Some(9.9));
-        assert_eq!(
-            (picture.presence, picture.scope, picture.since),
-            (Presence::Present, Scope::Picture, Some(at(8.5)))
-        );
-        let sound = seen(10.0, Some(9.9), Some(8.5));
-        assert_eq!((sound.presence, sound.scope, sound.severity), (Presence::Present, Scope::Sound, Severity::Major));
-        // The picture may be about to be missed too.
-        assert_eq!(seen(10.0, Some(9.3), Some(8.9)).presence, Presence::Unclear);
-        let both = seen(10.0, Some(8.7), Some(8.9));
-        assert_eq!(
-            (both.presence, both.scope, both.severity),
-            (Presence::Present, Scope::Programme, Severity::Critical)
-        );
-        assert_eq!(seen(10.0, Some(8.7), None).scope, Scope::Programme);
+    fn what_comes_in_time_is_no_loss() {
+        assert_eq!(said(features(10.0, 9.9, 9.2)).0, Presence::Absent);
+        assert_eq!(said(features(10.0, -1.0, 9.2)).0, Presence::Absent, "no picture is expected");
+        assert_eq!(said(features(10.0, -1.0, -1.0)).0, Presence::Absent, "nothing is");
     }
 
     #[test]
-    fn an_unreachable_source_is_lost_at_once_and_a_gap_is_told_late() {
-        let unreachable = TransportFeatures { unreachable_since: Some(at(3.0)), ..TransportFeatures::default() };
-        let said = StreamLoss::default().observe(&unreachable);
-        assert_eq!((said.presence, said.since), (Presence::Present, Some(at(3.0))));
-        let gap = TransportFeatures {
-            stamp: Stamp { at: at(9.0), ..Stamp::default() },
-            video_until: Some(at(9.0)),
-            gap_ended: Some((at(4.0), at(9.0))),
-            ..TransportFeatures::default()
-        };
-        let said = StreamLoss::default().observe(&gap);
-        assert_eq!((said.presence, said.since), (Presence::Present, Some(at(4.0))));
+    fn a_stream_that_stops_is_a_loss_since_its_last_unit() {
+        assert_eq!(said(features(10.0, 8.9, 9.9)), (Presence::Present, Scope::Picture, 8.9));
+        assert_eq!(said(features(10.0, 9.9, 8.9)), (Presence::Present, Scope::Sound, 8.9));
+        assert_eq!(said(features(10.0, 8.5, 8.7)), (Presence::Present, Scope::Programme, 8.5));
+        assert_eq!(
+            said(features(10.0, -1.0, 8.7)),
+            (Presence::Present, Scope::Programme, 8.7),
+            "sound is all there is"
+        );
+    }
+
+    #[test]
+    fn which_streams_have_stopped_is_told_when_it_is_known() {
+        assert_eq!(said(features(10.0, 9.3, 8.9)).0, Presence::Unclear, "the picture may be missed in a moment too");
+        assert_eq!(said(features(10.5, 9.3, 8.9)), (Presence::Present, Scope::Programme, 9.3));
+    }
+
+    #[test]
+    fn a_source_out_of_reach_is_a_loss_at_once() {
+        let mut lost = features(10.0, 9.9, 9.9);
+        lost.unreachable_since = Some(MediaTime::from_secs_f64(9.9));
+        assert_eq!(said(lost), (Presence::Present, Scope::Programme, 9.9));
+    }
+
+    #[test]
+    fn a_gap_is_told_by_the_unit_that_ends_it() {
+        let mut ended = features(8.0, 8.0, 8.0);
+        ended.gap_ended = Some((MediaTime::from_secs_f64(5.0), MediaTime::from_secs_f64(8.0)));
+        assert_eq!(said(ended), (Presence::Present, Scope::Programme, 5.0));
+        ended.gap_ended = Some((MediaTime::from_secs_f64(7.5), MediaTime::from_secs_f64(8.0)));
+        assert_eq!(said(ended).0, Presence::Absent);
+    }
+
+    #[test]
+    fn recovery_is_dated_to_the_first_unit() {
+        let mut loss = StreamLoss::default();
+        loss.observe(&features(10.0, 8.0, 9.9));
+        loss.observe(&features(10.2, 10.2, 10.1));
+        let said = loss.observe(&features(10.4, 10.4, 10.3));
+        assert_eq!((said.presence, said.since), (Presence::Absent, Some(MediaTime::from_secs_f64(10.2))));
     }
 }

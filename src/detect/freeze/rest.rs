@@ -34,7 +34,7 @@ const AFTER_STRONG: Duration = Duration::from_millis(600);
 const BUT_OVERLAY: Duration = Duration::from_secs(2);
 /// Steady weak motion stopped abruptly: people pause for a second.
 const AFTER_WEAK: Duration = Duration::from_millis(1_500);
-/// Motion came to rest in any other way, and nothing at all has moved since.
+/// Strong motion came to rest in any other way, and nothing at all has moved since.
 const AFTER_ANY: Duration = Duration::from_millis(4_500);
 /// A freeze lasts longer than this many times the longest rest shortly before (stop motion, animation on threes) ...
 const LONGER_THAN: u32 = 2;
@@ -271,7 +271,7 @@ impl Rest {
         match self.usual {
             usual if usual >= STRONG && abrupt => Some(AFTER_STRONG.max(shortly)),
             usual if usual >= WEAK && abrupt && steady && quiet => Some(AFTER_WEAK.max(lately)),
-            usual if usual >= WEAK && any && quiet => Some(AFTER_ANY.max(lately)),
+            usual if usual >= STRONG && any && quiet => Some(AFTER_ANY.max(lately)),
             _ => None,
         }
     }
