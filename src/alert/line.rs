@@ -106,7 +106,7 @@ impl Line {
         matches!(self.phase, Phase::Pending { .. } | Phase::Open(_))
     }
 
-    /// The raised incident, while it goes on.
+    /// Whether an incident is raised and goes on.
     pub fn is_raised(&self) -> bool {
         matches!(self.phase, Phase::Open(_))
     }

@@ -26,6 +26,8 @@ const DISSOLVE: f64 = 0.8;
 
 /// Strong motion: this share of the cells moves from picture to picture.
 const STRONG: f64 = 0.05;
+/// What stopped must be this much while something else still moves: a car that goes on may be all that ever moved.
+const STRONG_BUT_OVERLAY: f64 = 0.1;
 /// Weak motion: a talking head, a car in a wide view.
 const WEAK: f64 = 0.006;
 /// Strong motion stopped abruptly: a freeze once it is longer than a short hold ...
@@ -264,7 +266,7 @@ impl Rest {
         let lately = FAR_LONGER_THAN * self.longest.within(self.start, LATELY);
         if self.allows_overlay {
             let alive = self.overlay_moved_at.is_some_and(|moved_at| at.since(moved_at) < OVERLAY_PAUSE);
-            return (abrupt && alive && self.usual >= STRONG).then_some(BUT_OVERLAY.max(shortly));
+            return (abrupt && alive && self.usual >= STRONG_BUT_OVERLAY).then_some(BUT_OVERLAY.max(shortly));
         }
         // One picture may stir: coders mend late.
         let quiet = self.stirred <= 1;

@@ -149,10 +149,9 @@ impl Scene {
         }
         let mut alike = Correlation::default();
         let late = start.since(last.at) > APART / 2;
-        for index in 0..reference.len() {
-            let (oldest, older, last) = (oldest.means[index], older.means[index], last.means[index]);
-            let (now, before) =
-                if late { (reference[index] - last, last - older) } else { (last - older, older - oldest) };
+        let before = oldest.means.iter().zip(&older.means).zip(&last.means);
+        for (&reference, ((&oldest, &older), &last)) in reference.iter().zip(before) {
+            let (now, before) = if late { (reference - last, last - older) } else { (last - older, older - oldest) };
             alike.add(f64::from(now), f64::from(before));
         }
         alike.value()

@@ -54,8 +54,9 @@ fn noise_over_motion_is_no_freeze() {
 
 #[test]
 fn a_ticker_over_it_does_not_hide_it() {
-    let ticker =
-        |n: usize| move |x: usize, y: usize| (y >= 170).then(|| if (x + 5 * n) / 23 % 3 == 0 { 230.0 } else { 40.0 });
+    let ticker = |n: usize| {
+        move |x: usize, y: usize| (y >= 170).then(|| if ((x + 5 * n) / 23).is_multiple_of(3) { 230.0 } else { 40.0 })
+    };
     let (frozen, last) = watch(130, |n| pan(n, 50).over(ticker(n)));
     assert_eq!(frozen.first(), Some(&100), "2 s: it might be alive");
     assert_eq!((last.phrase, last.since), ("picture is frozen but for an overlay", Some(at(51))));
