@@ -21,6 +21,9 @@ const BACK_MAX: i64 = 100_000_000;
 const FORWARD_MAX: i64 = 10_000_000_000;
 /// Two streams of one programme are never further apart than this, so jumps that agree so far are one jump.
 const APART_MAX: i64 = 2_000_000_000;
+/// Pictures that may change places between coding and display (H.264, ITU-T H.264, max_num_reorder_frames): when more
+/// than that go on as before a jump, it was none, but a stray stamp.
+const REORDERED_MAX: u32 = 16;
 /// A live stream whose stamps run behind the clock by more than this was held up, and its stamps with it.
 const BEHIND_MAX: i64 = 500_000_000;
 
@@ -28,6 +31,8 @@ const BEHIND_MAX: i64 = 500_000_000;
 struct Line {
     offset: i64,
     before_jump: Option<i64>,
+    /// Units since the jump that went on as before it.
+    unmoved: u32,
     last: Option<i64>,
     step: i64,
 }
@@ -83,9 +88,8 @@ impl Timeline {
             let gap = if line.step > 0 { line.step } else { duration_ns };
             let follows = |offset: i64| (raw_ns + offset - last_at - gap).abs() <= BEHIND_MAX;
             // Pictures change places between coding and display, so some from before a jump come after it.
-            if !follows(line.offset) && line.before_jump.is_some_and(follows) {
-                let at = raw_ns + line.before_jump.unwrap_or(line.offset);
-                return MediaTime(at);
+            if let Some(before) = line.before_jump.filter(|&before| !follows(line.offset) && follows(before)) {
+                return self.go_on_as_before(track, raw_ns + before, before);
             }
             let step = raw_ns + line.offset - last_at;
             if !(-BACK_MAX..=FORWARD_MAX).contains(&step) {
@@ -109,10 +113,22 @@ impl Timeline {
         MediaTime(at)
     }
 
+    fn go_on_as_before(&mut self, track: Track, at: i64, before: i64) -> MediaTime {
+        let line = &mut self.lines[track as usize];
+        line.last = line.last.max(Some(at));
+        line.unmoved += 1;
+        if line.unmoved > REORDERED_MAX {
+            line.offset = before;
+            line.before_jump = None;
+        }
+        MediaTime(at)
+    }
+
     fn jump(&mut self, track: Track, offset: i64) {
         let other = self.lines[1 - track as usize].offset;
         let line = &mut self.lines[track as usize];
         line.before_jump = Some(line.offset);
+        line.unmoved = 0;
         // The other stream has jumped already, or will: keep sound and picture together.
         line.offset = if (other - offset).abs() <= APART_MAX { other } else { offset };
     }
@@ -156,6 +172,19 @@ mod tests {
             placed.push(timeline.place(Track::Video, 10 * S + n * FRAME + jump, FRAME, Mono(0)).0 - 10 * S);
         }
         assert_eq!(placed, [0, FRAME, 2 * FRAME, 3 * FRAME, 4 * FRAME, 5 * FRAME]);
+    }
+
+    #[test]
+    fn a_stray_stamp_is_no_jump() {
+        let mut timeline = Timeline::new(false);
+        timeline.anchor(0, Mono(0));
+        timeline.place(Track::Video, 0, FRAME, Mono(0));
+        for n in 0..100 {
+            // A picture from before a gap comes late.
+            let raw = if n == 5 { FRAME } else { 3 * S + n * FRAME };
+            let at = timeline.place(Track::Video, raw, FRAME, Mono(0)).0;
+            assert!((at - 3 * S - n * FRAME).abs() <= FRAME, "{n}: {at}");
+        }
     }
 
     #[test]
