@@ -110,7 +110,7 @@ pub enum Source {
     /// As fast as it decodes, on media time.
     Offline(Box<Offline>),
     /// In real time, reconnecting for ever.
-    Live(Live),
+    Live(Box<Live>),
     /// Scripted.
     Pattern(PatternSource),
 }
@@ -128,7 +128,7 @@ impl Source {
     pub fn open_live(input: &Input, context: &Context) -> Self {
         match input {
             Input::Pattern(pattern) => Source::Pattern(PatternSource::new(*pattern, Some(context.clone()))),
-            media => Source::Live(Live::start(media.clone(), context.clone())),
+            media => Source::Live(Box::new(Live::start(media.clone(), context.clone()))),
         }
     }
 

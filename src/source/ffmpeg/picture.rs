@@ -30,7 +30,7 @@ impl Adapter {
         let full = is_full_range(&picture);
         let field_order = field_order(&picture);
         let intra = picture.is_key() || picture.kind() == ff::picture::Type::I;
-        let picture = self.to_planes(picture)?;
+        let picture = self.planes_of(picture)?;
         let chroma = subsampling(picture.format())?;
         let info = PictureInfo {
             width: picture.width() as usize,
@@ -45,7 +45,7 @@ impl Adapter {
         Frame::new(stamp, info, Box::new(Lent { picture, planes }))
     }
 
-    fn to_planes(&mut self, picture: ff::frame::Video) -> Option<ff::frame::Video> {
+    fn planes_of(&mut self, picture: ff::frame::Video) -> Option<ff::frame::Video> {
         if subsampling(picture.format()).is_some() {
             return Some(picture);
         }
