@@ -172,7 +172,31 @@ impl Freeze {
         }
         self.remember(step);
         self.frozen = self.run.broken < 2 && (self.is_freeze(at) || self.is_unusual_rest(at));
-        if std::env::var("FZ").is_ok() { let r = &self.run; let (l,m)=self.motion_left(at); eprintln!("{:.2} I{} start {:.2} usual {:.3} abrupt {} cut {} live {:.3} left {:.4} moved {:.3} drift {:.3} change {:.1} corr {:.2} noise {:.2} tiles {} rest {:.1}/{:.1} lively {:.2}{}", at.as_secs_f64(), features.intra as u8, r.start.as_secs_f64(), r.usual, r.abrupt, r.cut, l, m, step.moved, drifted, step.change, step.correlation, features.noise, self.overlay_tiles().count_ones(), at.since(self.rest.since).as_secs_f64(), self.rest.longest.as_secs_f64(), self.rest.lively, if self.frozen {" FROZEN"} else {""}); }
+        if std::env::var("FZ").is_ok() {
+            let r = &self.run;
+            let (l, m) = self.motion_left(at);
+            eprintln!(
+                "{:.2} I{} start {:.2} usual {:.3} abrupt {} cut {} live {:.3} left {:.4} moved {:.3} drift {:.3} change {:.1} corr {:.2} noise {:.2} tiles {} rest {:.1}/{:.1} lively {:.2}{}",
+                at.as_secs_f64(),
+                features.intra as u8,
+                r.start.as_secs_f64(),
+                r.usual,
+                r.abrupt,
+                r.cut,
+                l,
+                m,
+                step.moved,
+                drifted,
+                step.change,
+                step.correlation,
+                features.noise,
+                self.overlay_tiles().count_ones(),
+                at.since(self.rest.since).as_secs_f64(),
+                self.rest.longest.as_secs_f64(),
+                self.rest.lively,
+                if self.frozen { " FROZEN" } else { "" }
+            );
+        }
         self.say(features, self.frozen, drifted.max(step.moved))
     }
 
@@ -302,9 +326,8 @@ impl Freeze {
     /// cells that moved. Overlays are known late, so this looks back. Key pictures do not count.
     fn motion_left(&self, at: MediaTime) -> (f64, f64) {
         let (overlay, from) = (self.overlay_tiles(), self.run.start.plus(REFINE));
-        let steps = || {
-            self.steps.iter().filter(move |step| step.at >= from && at.since(step.at) <= LOOK_BACK && !step.intra)
-        };
+        let steps =
+            || self.steps.iter().filter(move |step| step.at >= from && at.since(step.at) <= LOOK_BACK && !step.intra);
         let pictures = steps().count().max(1) as f64;
         let live = steps().filter(|step| step.tiles & !overlay != 0).count().saturating_sub(1);
         (live as f64 / pictures, steps().map(|step| step.moved).sum::<f64>() / pictures)

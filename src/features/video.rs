@@ -149,7 +149,8 @@ impl VideoAnalyzer {
             let top = n * CELL;
             let pair = |y| (now.row(y), before.row(y));
             let band = Band::new((top..now.height().min(top + CELL)).map(pair));
-            let band = band.and_then(|band| if n > 0 { band.below([pair(top - 2), pair(top - 1)]) } else { Some(band) });
+            let band =
+                band.and_then(|band| if n > 0 { band.below([pair(top - 2), pair(top - 1)]) } else { Some(band) });
             if let Some(band) = band {
                 self.kernels.luma(&band, cells);
             }

@@ -33,7 +33,10 @@ impl Corners {
     pub(super) fn count(grid: Grid, cells: &[LumaCell]) -> Self {
         let mut counts = [[0_u32; 3]; PHASES.len()];
         for index in 0..cells.len() {
-            let (jumps, steps) = (Around::of(grid, cells, index, |cell| &cell.jumps), Around::of(grid, cells, index, |cell| &cell.steps));
+            let (jumps, steps) = (
+                Around::of(grid, cells, index, |cell| &cell.jumps),
+                Around::of(grid, cells, index, |cell| &cell.steps),
+            );
             for (phase, count) in counts.iter_mut().enumerate() {
                 let jump = jumps.corner(phase);
                 count[0] += u32::from(jump > NEW);
@@ -81,10 +84,9 @@ mod tests {
     fn cells(grid: Grid, lined: &[usize], phase: usize) -> Vec<LumaCell> {
         let mut cells = vec![LumaCell::default(); grid.len()];
         for &index in lined {
-            for steps in [&mut cells[index].steps, &mut cells[index].jumps] {
-                steps.left[phase] = 4000;
-                steps.top[phase] = 4000;
-            }
+            let mut steps = Steps::default();
+            (steps.left[phase], steps.top[phase]) = (4000, 4000);
+            (cells[index].steps, cells[index].jumps) = (steps, steps);
         }
         cells
     }

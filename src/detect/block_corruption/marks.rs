@@ -57,7 +57,8 @@ impl Marks {
         }
         for index in 0..self.left.len() {
             // Edges surround damage: a cell between marked ones is part of it.
-            self.flagged[index] = self.left[index] > 0 || self.neighbours(index).filter(|&n| self.left[n] > 0).count() > 2;
+            self.flagged[index] =
+                self.left[index] > 0 || self.neighbours(index).filter(|&n| self.left[n] > 0).count() > 2;
         }
     }
 
