@@ -205,7 +205,7 @@ impl BlockCorruption {
             self.usual.visible = corners.visible;
             self.recent.visible = corners.visible;
         }
-        let part = (passed / AVERAGE.as_secs_f64() * 1.01).min(1.0 / PICTURES).max(0.01);
+        let part = (passed / AVERAGE.as_secs_f64()).clamp(0.01, 1.0 / PICTURES);
         let new = |share: f64| if cut { 0.0 } else { share.min(CLIP) };
         self.recent.new += (new(corners.new) - self.recent.new) * part;
         self.recent.sharp += (new(corners.sharp) - self.recent.sharp) * part;
