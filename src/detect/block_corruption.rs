@@ -9,6 +9,8 @@
 
 mod lattice;
 mod marks;
+#[cfg(test)]
+mod tests;
 
 use super::{Defect, Observation, Presence, Scope, Severity};
 use crate::features::{Grid, VideoFeatures};
@@ -32,7 +34,7 @@ const RELUCTANCE: f64 = 6.0;
 const CLIP: f64 = 4.0;
 
 /// Mean share of new corners that shows damage, % of cells, and in cells: fewer may be chance.
-const NEW: Limit = Limit { share: 0.12, cells: 1.5, per_edges: 0.1, per_new: 1.5 };
+const NEW: Limit = Limit { share: 0.2, cells: 2.0, per_edges: 0.1, per_new: 1.5 };
 /// Mean share of sharp new corners that shows damage without regard to what is visible after a cut.
 const SHARP: Limit = Limit { share: 0.3, cells: 2.5, per_edges: 0.1, per_new: 1.0 };
 /// Visible corners above the usual, % and cells, and per % of the usual.
@@ -134,7 +136,7 @@ impl BlockCorruption {
         let at = features.stamp.at;
         if features.first || features.grid != self.grid {
             self.restart(features);
-            return self.say(features, None);
+            return self.say(None);
         }
         let passed = at.since(self.last);
         self.last = at;
@@ -143,7 +145,7 @@ impl BlockCorruption {
         self.see(features, passed.as_secs_f64());
         self.marks_of(features);
         let ended = was.filter(|_| self.seen.is_none());
-        self.say(features, ended)
+        self.say(ended)
     }
 
     /// The damaged cells of the last picture, row by row: one entry per cell.
@@ -203,17 +205,17 @@ impl BlockCorruption {
             self.usual.visible = corners.visible;
             self.recent.visible = corners.visible;
         }
-        let part = (passed / AVERAGE.as_secs_f64() * 1.01).min(1.0 / PICTURES).max(0.01);
+        let part = (passed / AVERAGE.as_secs_f64()).clamp(0.01, 1.0 / PICTURES);
         let new = |share: f64| if cut { 0.0 } else { share.min(CLIP) };
         self.recent.new += (new(corners.new) - self.recent.new) * part;
         self.recent.sharp += (new(corners.sharp) - self.recent.sharp) * part;
         self.recent.visible += (corners.visible - self.recent.visible) * part;
-        self.judge(at);
+        self.judge(at, corners);
         self.learn(corners, cut, passed);
     }
 
     /// Whether the averages show damage, or go on doing so.
-    fn judge(&mut self, at: MediaTime) {
+    fn judge(&mut self, at: MediaTime, corners: Corners) {
         let rise = self.recent.visible - self.usual_level();
         let doubt = if self.suspicion.is_some() { SUSPECTED } else { 1.0 };
         let over = |value: f64, limit: Limit, factor: f64| value > self.limit(limit) * factor;
@@ -222,7 +224,9 @@ impl BlockCorruption {
         let settled = self.since_cut > AFTER_CUT && known;
         let soft = over(self.recent.new, NEW, doubt) && over(rise, RISE, doubt) && settled;
         let onset = over(self.recent.new, NEW, ONSET * doubt);
-        let goes_on = over(rise, RISE, GO_ON) || over(self.recent.new, NEW, doubt);
+        // Averages outlive what they are of.
+        let left = rise.min(corners.visible - self.usual_level());
+        let goes_on = over(left, RISE, GO_ON) || over(self.recent.new, NEW, doubt);
         if !onset {
             self.rising = None;
         } else if self.rising.is_none() {
@@ -292,7 +296,7 @@ impl BlockCorruption {
         }
     }
 
-    fn say(&mut self, features: &VideoFeatures, ended: Option<MediaTime>) -> Observation {
+    fn say(&mut self, ended: Option<MediaTime>) -> Observation {
         let certain = self.suspicion.filter(|doubt| doubt.certain);
         let since = [self.seen.map(|_| self.began), certain.map(|doubt| doubt.since)];
         let present = self.seen.is_some() || self.told;

@@ -84,10 +84,9 @@ mod tests {
     fn cells(grid: Grid, lined: &[usize], phase: usize) -> Vec<LumaCell> {
         let mut cells = vec![LumaCell::default(); grid.len()];
         for &index in lined {
-            for steps in [&mut cells[index].steps, &mut cells[index].jumps] {
-                steps.left[phase] = 4000;
-                steps.top[phase] = 4000;
-            }
+            let mut steps = Steps::default();
+            (steps.left[phase], steps.top[phase]) = (4000, 4000);
+            (cells[index].steps, cells[index].jumps) = (steps, steps);
         }
         cells
     }
