@@ -2,6 +2,8 @@
 //!
 //! Mosquitto and FFmpeg's command-line tool are needed (`make setup`): without them these tests fail, they never skip.
 
+#![allow(clippy::panic, clippy::disallowed_methods, reason = "tests fail by panicking, and wait by the clock")]
+
 mod allocations;
 mod architecture;
 mod bad_input;

@@ -142,10 +142,13 @@ impl Mosquitto {
     }
 }
 
+/// Topic and body.
+type Heard = (String, Vec<u8>);
+
 /// `mosquitto_sub` on everything, and what it heard, in order.
 pub struct Subscriber {
     _running: Running,
-    heard: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    heard: Arc<Mutex<Vec<Heard>>>,
 }
 
 impl Subscriber {
@@ -156,7 +159,7 @@ impl Subscriber {
         command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-q", "0", "-F", "%t %x", "-t", "#"]);
         let mut running = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::null()));
         let out = running.child.stdout.take().expect("piped");
-        let heard: Arc<Mutex<Vec<(String, Vec<u8>)>>> = Arc::default();
+        let heard: Arc<Mutex<Vec<Heard>>> = Arc::default();
         let into = heard.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(out).lines().map_while(Result::ok) {
@@ -177,7 +180,7 @@ impl Subscriber {
         subscriber
     }
     /// Everything so far, but the probes.
-    pub fn all(&self) -> Vec<(String, Vec<u8>)> {
+    pub fn all(&self) -> Vec<Heard> {
         self.heard.lock().expect("not poisoned").clone()
     }
     /// The events so far.
