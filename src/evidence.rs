@@ -10,7 +10,7 @@ pub const BYTES_MAX: usize = 32 << 10;
 /// Width of the picture; smaller sources are not enlarged.
 const WIDTH_MAX: usize = 480;
 /// Qualities tried until the file is small enough: at 480 pixels the first nearly always is.
-const QUALITIES: [u8; 4] = [75, 55, 35, 15];
+const QUALITIES: [u8; 5] = [75, 55, 35, 15, 3];
 /// Marks are drawn in a colour that no camera sees: full magenta (Y, Cb, Cr; ITU-T T.871).
 const MARK: [u8; 3] = [105, 212, 234];
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// An open incident tells of a change at most this often (contract, events).
 const UPDATE_EVERY: Duration = Duration::from_secs(10);
+/// The first change is told this long after the raise: by then the worst of most faults is known.
+const FIRST_UPDATE: Duration = Duration::from_secs(1);
 /// A share of the picture that grew by this factor is a change of reach worth telling.
 const REACH_FACTOR: f64 = 2.0;
 /// Raises that a line may make one right after the other: more than one fault brings about in a programme.
@@ -36,8 +38,8 @@ pub(super) struct Open {
     pub id: IncidentId,
     /// When the defect began.
     pub onset: MediaTime,
-    /// When it was last told of.
-    told: MediaTime,
+    /// From then on a change is told.
+    quiet_until: MediaTime,
     /// The worst so far.
     pub severity: Severity,
     /// The widest reach that was told.
@@ -213,7 +215,14 @@ impl Line {
     pub fn raise(&mut self, id: IncidentId, at: MediaTime, onset: MediaTime) {
         let Some(last) = self.seen else { return };
         self.earned_at = Some(self.earned_at.map_or(at, |earned_at| earned_at.max(at)).plus(RAISE_EARNED));
-        self.phase = Phase::Open(Open { id, onset, told: at, severity: last.severity, reach: reach(&last), last });
+        self.phase = Phase::Open(Open {
+            id,
+            onset,
+            quiet_until: at.plus(FIRST_UPDATE),
+            severity: last.severity,
+            reach: reach(&last),
+            last,
+        });
     }
 
     /// Nothing is wrong, and nothing was.
@@ -238,10 +247,10 @@ impl Open {
         self.last = *seen;
         let worse = seen.severity > self.severity;
         let wider = self.reach > 0.0 && reach(seen) >= self.reach * REACH_FACTOR;
-        if !(worse || wider) || at.since(self.told) < UPDATE_EVERY {
+        if !(worse || wider) || at < self.quiet_until {
             return Step::Rest;
         }
-        self.told = at;
+        self.quiet_until = at.plus(UPDATE_EVERY);
         self.severity = self.severity.max(seen.severity);
         self.reach = self.reach.max(reach(seen));
         Step::Update

@@ -127,7 +127,8 @@ fn told_again_when_worse_and_not_within_ten_seconds() {
     for n in 20..400 {
         bench.at(f64::from(n) / 10.0, &[critical]);
     }
-    assert_eq!(bench.told(), ["raised freeze 1.0 0.0", "updated freeze 11.0 0.0"]);
+    // The first change is told soon: how bad it is, is known a moment after the raise.
+    assert_eq!(bench.told(), ["raised freeze 1.0 0.0", "updated freeze 2.0 0.0"]);
     assert_eq!(bench.alerts[1].severity, Severity::Critical);
     // Milder again is no news, and the incident stays as bad as it was.
     bench.over(40.0, 60.0, &[(Defect::Freeze, Present)]);
@@ -146,6 +147,19 @@ fn told_again_when_twice_as_wide() {
         bench.at(f64::from(n) / 10.0, &[area(value)]);
     }
     assert_eq!(bench.told(), ["raised block_corruption 0.0 0.0", "updated block_corruption 40.0 0.0"]);
+}
+
+#[test]
+fn changes_are_told_ten_seconds_apart() {
+    let mut bench = Bench::new();
+    let area = |value| Observation { unit: "%", value, ..says(Defect::BlockCorruption, Present) };
+    for n in 0..300 {
+        // It grows all the time.
+        bench.at(f64::from(n) / 10.0, &[area(3.0 * 1.02_f64.powi(n))]);
+    }
+    let updated =
+        ["updated block_corruption 3.6 0.0", "updated block_corruption 13.6 0.0", "updated block_corruption 23.6 0.0"];
+    assert_eq!(bench.told()[1..], updated);
 }
 
 #[test]

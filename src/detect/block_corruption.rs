@@ -64,6 +64,8 @@ const REORDER: Duration = Duration::from_millis(200);
 const GOES_ON: Duration = Duration::from_millis(250);
 /// Pictures further apart than this are no stream that goes on.
 const GAP: Duration = Duration::from_millis(500);
+/// What the decoder tells is said after this time, when it is known whether and where it shows.
+const SHOWS: Duration = Duration::from_millis(400);
 /// Decoders also complain where streams are joined; a stream is damaged that they complain of in so many pictures.
 const COMPLAINTS: u32 = 3;
 /// Without a key picture (intra refresh), damage is mended after the longest refresh in use.
@@ -123,8 +125,8 @@ pub struct BlockCorruption {
     seen: Option<MediaTime>,
     sharp: bool,
     suspicion: Option<Suspicion>,
-    /// It is told of this very picture.
-    told: bool,
+    /// The decoder told of damage that has not been said yet.
+    owed: Option<MediaTime>,
     changes: heapless::Deque<f64, BEFORE>,
     since_cut: u32,
     last: MediaTime,
@@ -175,22 +177,24 @@ impl BlockCorruption {
         if self.suspicion.as_ref().is_some_and(over) {
             self.suspicion = None;
         }
-        self.told = is_visible(told);
         if told.any() {
             let new = Suspicion { since: at, last: at, packets: 0, complaints: 0, certain: false };
             let doubt = self.suspicion.get_or_insert(new);
             doubt.last = at;
             doubt.packets += u32::from(told.packets > 0);
             doubt.complaints += u32::from(told.messages > 0);
-            if is_visible(told) && !doubt.certain {
-                (doubt.since, doubt.certain) = (at, true);
+            if is_visible(told) {
+                self.owed.get_or_insert(at);
+                if !doubt.certain {
+                    (doubt.since, doubt.certain) = (at, true);
+                }
             }
         }
         if let Some(doubt) = self.suspicion.as_mut().filter(|doubt| !doubt.certain) {
             let damaged = doubt.packets > 0 || doubt.complaints >= COMPLAINTS;
             if damaged && at.since(doubt.since) >= GOES_ON {
                 doubt.certain = true;
-                self.told = true;
+                self.owed.get_or_insert(at);
             }
         }
     }
@@ -298,8 +302,13 @@ impl BlockCorruption {
 
     fn say(&mut self, ended: Option<MediaTime>) -> Observation {
         let certain = self.suspicion.filter(|doubt| doubt.certain);
-        let since = [self.seen.map(|_| self.began), certain.map(|doubt| doubt.since)];
-        let present = self.seen.is_some() || self.told;
+        let due = |owed: &MediaTime| self.last.since(*owed) >= SHOWS || self.suspicion.is_none();
+        let owed = self.owed.filter(due);
+        let present = self.seen.is_some() || owed.is_some();
+        if present {
+            self.owed = None;
+        }
+        let since = [self.seen.map(|_| self.began), certain.map(|doubt| doubt.since), owed];
         let presence = if present {
             Presence::Present
         } else if certain.is_some() {

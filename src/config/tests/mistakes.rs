@@ -222,7 +222,7 @@ fn sources_must_be_complete_and_told_apart() {
     );
     let inputs = [
         ("", "the input is empty: give a file, '-', or a URL such as udp://239.1.1.1:5000"),
-        ("pattern:nope", "pattern:nope: no such pattern; known: clean, defects, loop"),
+        ("pattern:nope", "pattern:nope: no such pattern; known: clean, defects, loop, crash, busy"),
         ("udp://", "udp://: a host is missing"),
         ("v4l2:/dev/video0", "v4l2:/dev/video0: this version cannot open capture devices yet"),
     ];
