@@ -156,13 +156,21 @@ impl Pipeline {
 
     fn attach_pictures(&self, alerts: &mut [Alert]) {
         let Some(frame) = self.video.last_picture() else { return };
-        for alert in alerts.iter_mut().filter(|alert| alert.transition != Transition::Updated) {
-            let raised = alert.transition == Transition::Raised;
+        for alert in alerts {
+            let open = !matches!(alert.transition, Transition::Cleared { .. });
+            // Damage that nobody sees yet is no picture: the one that shows it comes with the change that tells it.
+            let pictured = match (alert.defect, alert.transition) {
+                (Defect::BlockCorruption, Transition::Raised | Transition::Updated) => alert.region.is_some(),
+                (_, Transition::Updated) => false,
+                (_, Transition::Raised | Transition::Cleared { .. }) => true,
+            };
             let marks: &[bool] = match alert.defect {
-                Defect::BlockCorruption if raised => self.detectors.flagged_cells(),
+                Defect::BlockCorruption if open => self.detectors.flagged_cells(),
                 _ => &[],
             };
-            alert.evidence = evidence::picture(frame, alert.region.filter(|_| raised), marks);
+            if pictured {
+                alert.evidence = evidence::picture(frame, alert.region.filter(|_| open), marks);
+            }
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) struct Options {
     /// Exit with 1 when there was an incident of this severity or worse
     #[arg(long, value_enum, value_name = "SEVERITY")]
     fail_on: Option<FailOn>,
-    /// Write the picture of each raised and cleared incident into this folder
+    /// Write the pictures of incidents into this folder
     #[arg(long, value_name = "FOLDER")]
     pictures: Option<PathBuf>,
 }
@@ -190,7 +190,11 @@ impl<'a> Analysis<'a> {
             Format::Text => output::print(&line(alert)),
         }
         if let (Some(folder), Some(evidence)) = (&self.options.pictures, &alert.evidence) {
-            let state = if alert.transition == Transition::Raised { "raised" } else { "cleared" };
+            let state = match alert.transition {
+                Transition::Raised => "raised",
+                Transition::Updated => "updated",
+                Transition::Cleared { .. } => "cleared",
+            };
             let path = folder.join(format!("{}-{}-{state}.jpg", alert.id, alert.defect.name()));
             if let Err(error) = std::fs::write(&path, &evidence.jpeg) {
                 output::complain(&format!("{}: {error}", path.display()));
