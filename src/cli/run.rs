@@ -25,7 +25,7 @@ pub(super) fn load(file: Option<&Path>) -> Result<Config, Failure> {
         None => places,
     };
     config::load(&places, &config::process_environment(), &[])
-        .map_err(|mistakes| Failure { code: CONFIGURATION, text: mistakes.to_string() })
+        .map_err(|mistakes| Failure { code: mistakes.exit_code(), text: mistakes.to_string() })
 }
 
 /// To standard error, which is the journal under systemd: that adds the time itself.

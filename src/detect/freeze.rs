@@ -142,7 +142,12 @@ impl Freeze {
         Observation {
             defect: Defect::Freeze,
             scope: Scope::Picture,
-            presence: if self.frozen { Presence::Present } else { Presence::Absent },
+            presence: match self.frozen {
+                // A pulse of the coder, or the end: the next pictures tell.
+                true if self.whole.is_frozen() && moved > rest::DRIFT_SHARE => Presence::Unclear,
+                true => Presence::Present,
+                false => Presence::Absent,
+            },
             since: onset.or(self.moving_since),
             severity: if lasted >= LONG { Severity::Critical } else { Severity::Major },
             value: moved * 100.0,

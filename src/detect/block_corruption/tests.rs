@@ -29,8 +29,8 @@ fn programme(x: usize, y: usize, n: usize) -> u8 {
 /// Damage: every second cell of some rows of cells is displaced or grey.
 fn damaged(x: usize, y: usize, n: usize) -> u8 {
     let (column, row) = (x / CELL, y / CELL);
-    if (4..8).contains(&row) && scatter(column, row, n / 5) % 2 == 0 {
-        if scatter(column, row, 7) % 3 == 0 { 128 } else { programme((x + 90) % WIDTH, HEIGHT - 1 - y, n / 5) }
+    if (4..8).contains(&row) && scatter(column, row, n / 5).is_multiple_of(2) {
+        if scatter(column, row, 7).is_multiple_of(3) { 128 } else { programme((x + 90) % WIDTH, HEIGHT - 1 - y, n / 5) }
     } else {
         programme(x, y, n)
     }
