@@ -100,7 +100,7 @@ pub fn main() -> ExitCode {
     let code = match ran {
         Ok(Ok(code)) => code,
         Ok(Err(failure)) => {
-            output::complain(&failure.text);
+            output::fail(&failure.text);
             failure.code
         }
         // The panic's own message is out already.

@@ -18,6 +18,15 @@ pub(super) fn complain(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "picket: {text}");
 }
 
+/// Why a command ends: a line of ours, or a list that begins each line with its file, which editors can follow.
+pub(super) fn fail(text: &str) {
+    if text.contains('\n') {
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    } else {
+        complain(text);
+    }
+}
+
 /// `text` in the colour of a severity (or of "cleared"), on a terminal.
 pub(super) fn paint(text: &str, kind: &str) -> String {
     let code = match kind {
