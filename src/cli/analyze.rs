@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 #[derive(Args)]
@@ -158,7 +158,9 @@ impl<'a> Analysis<'a> {
     fn consume(&mut self, source: &mut Source, pace: Option<&dyn Clock>, stop: &AtomicBool) {
         let mut began: Option<Mono> = None;
         loop {
-            let unit = source.next_unit();
+            // Ctrl-C ends an input that does not end by itself, and its summary is told.
+            let stopped = stop.load(Ordering::Relaxed);
+            let unit = if stopped { Unit::End } else { source.next_unit() };
             self.blocks += u64::from(matches!(unit, Unit::Audio(_)));
             let ended = matches!(unit, Unit::End);
             self.pipeline.step(unit, &mut self.alerts);
@@ -231,7 +233,7 @@ impl<'a> Analysis<'a> {
 
 fn wait_for(media: Duration, start: Mono, clock: &dyn Clock, stop: &AtomicBool) {
     let due = start.plus(media);
-    while clock.mono() < due && !stop.load(std::sync::atomic::Ordering::Relaxed) {
+    while clock.mono() < due && !stop.load(Ordering::Relaxed) {
         std::thread::sleep(due.since(clock.mono()).min(Duration::from_millis(50)));
     }
 }
