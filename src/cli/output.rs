@@ -1,16 +1,19 @@
-//! Writing for people and pipes. A reader that went away ends the output, not the program.
+//! Writing for people and pipes.
 
 use std::io::{IsTerminal, Write};
 
 /// One text on standard output, with a line's end.
 pub(super) fn print(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    print_json(text.as_bytes());
 }
 
-/// One JSON document on a line, at once.
+/// One JSON document on a line, at once. When the reader has gone, as `head` does, there is nothing left to do: ends
+/// the program.
 pub(super) fn print_json(body: &[u8]) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(body).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+    if out.write_all(body).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).is_err() {
+        std::process::exit(i32::from(super::GOOD));
+    }
 }
 
 /// One line on standard error.

@@ -128,3 +128,18 @@ fn pictures_are_written_for_raised_and_cleared() {
     let jpeg = std::fs::read(folder.path().join(&names[0])).expect("read");
     assert!(jpeg.starts_with(&[0xff, 0xd8, 0xff]) && jpeg.len() <= 32 << 10);
 }
+
+#[test]
+fn a_reader_that_goes_away_ends_the_program() {
+    use std::io::Read;
+    let mut child =
+        picket().args(["analyze", "pattern:loop"]).stdout(std::process::Stdio::piped()).spawn().expect("starts");
+    let mut out = child.stdout.take().expect("piped");
+    out.read_exact(&mut [0; 10]).expect("it prints");
+    drop(out);
+    let ended = crate::support::waited(std::time::Duration::from_secs(20), || child.try_wait().expect("a child"));
+    if ended.is_none() {
+        let _ = child.kill();
+    }
+    assert_eq!(ended.and_then(|status| status.code()), Some(0));
+}
