@@ -7,12 +7,17 @@ pub(super) fn print(text: &str) {
     print_json(text.as_bytes());
 }
 
-/// One JSON document on a line, at once. When the reader has gone, as `head` does, there is nothing left to do: ends
-/// the program.
+/// One JSON document on a line, at once. When the reader has gone, as `head` goes, there is nothing left to do; when
+/// the disk is full, results are lost. Both end the program.
 pub(super) fn print_json(body: &[u8]) {
     let mut out = std::io::stdout().lock();
-    if out.write_all(body).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).is_err() {
-        std::process::exit(i32::from(super::GOOD));
+    match out.write_all(body).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(i32::from(super::GOOD)),
+        Err(error) => {
+            complain(&format!("standard output: {error}"));
+            std::process::exit(i32::from(super::ENVIRONMENT));
+        }
     }
 }
 
