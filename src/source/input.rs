@@ -35,6 +35,9 @@ pub enum InputError {
     /// The host part is missing.
     #[error("{0}: a host is missing")]
     Host(String),
+    /// No port, or none that can be.
+    #[error("{0}: a port from 1 to 65535 is needed after the host, such as udp://239.1.1.1:5000")]
+    Port(String),
 }
 
 impl Input {
@@ -59,6 +62,14 @@ impl Input {
             Input::Pattern(pattern) => format!("pattern:{}", pattern.name()),
         }
     }
+}
+
+/// The port in what follows the scheme.
+fn port(rest: &str) -> Option<&str> {
+    let authority = &rest[..rest.find(['/', '?']).unwrap_or(rest.len())];
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    // An IPv6 address has colons inside its brackets.
+    host.rsplit_once(']').map_or(host, |(_, after)| after).rsplit_once(':').map(|(_, port)| port)
 }
 
 /// `url` without user, password and query, which may carry keys.
@@ -96,6 +107,11 @@ impl FromStr for Input {
         if rest.is_empty() || rest.starts_with('/') {
             return Err(InputError::Host(redact(text)));
         }
+        // These have no port of their own; without one FFmpeg waits in vain.
+        let needed = matches!(scheme, "udp" | "rtp" | "srt");
+        if !port(rest).map_or(!needed, |port| port.parse::<u16>().is_ok_and(|port| port > 0)) {
+            return Err(InputError::Port(redact(text)));
+        }
         Ok(Input::Url(text.to_owned()))
     }
 }
@@ -115,6 +131,14 @@ mod tests {
         assert!(matches!("pattern:nope".parse::<Input>(), Err(InputError::Pattern(_))));
         assert!(matches!("v4l2:/dev/video0".parse::<Input>(), Err(InputError::Capture(_))));
         assert!(matches!("udp://".parse::<Input>(), Err(InputError::Host(_))));
+        for bad in ["udp://127.0.0.1", "srt://h/x", "rtsp://h:99999/x", "http://h:0/", "udp://[::1]"] {
+            assert!(matches!(bad.parse::<Input>(), Err(InputError::Port(_))), "{bad}");
+        }
+        for good in
+            ["udp://@239.1.1.1:5000?fifo_size=9", "udp://[ff02::1]:5000", "srt://:9000?mode=listener", "http://h/a:b"]
+        {
+            assert!(matches!(good.parse::<Input>(), Ok(Input::Url(_))), "{good}");
+        }
     }
 
     #[test]

@@ -35,6 +35,9 @@ fn inputs_that_are_no_media() {
     refused(&analyze(&at("empty.ts")), 3, &["empty.ts", "the file is empty"]);
     refused(&analyze(&at("text.ts")), 3, &["text.ts", "not a media file"]);
     refused(&analyze(&at("noise.ts")), 3, &["noise.ts"]);
+    // A kind that FFmpeg reads and we do not.
+    ffmpeg(&["-f", "lavfi", "-i", "testsrc2=s=64x64", "-frames:v", "1", &at("still.png")]);
+    refused(&analyze(&at("still.png")), 3, &["still.png", "not a media file"]);
     refused(&analyze("-"), 3, &["standard input"]);
 }
 

@@ -195,6 +195,10 @@ fn options_for(input: &Input) -> ff::Dictionary<'static> {
 fn open_error(input: &Input, error: ff::Error) -> Error {
     match (input, error) {
         (Input::File(_) | Input::Stdin, ff::Error::InvalidData | ff::Error::Eof) => Error::NotMedia(input.display()),
+        // What FFmpeg says of formats that are not on our list.
+        (Input::File(_) | Input::Stdin, ff::Error::Other { errno: ff::error::EINVAL }) => {
+            Error::NotMedia(input.display())
+        }
         (_, ff::Error::Exit) => {
             Error::Open { input: input.display(), reason: format!("no media within {} s", OPEN_LIMIT.as_secs()) }
         }
