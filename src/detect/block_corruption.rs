@@ -289,7 +289,7 @@ impl BlockCorruption {
             self.changes.pop_front();
         }
         let _ = self.changes.push_back(features.sad_mean);
-        features.sad_mean > CUT.0 && features.sad_mean > CUT.1 * usual && correlation(features) < CUT.2
+        features.sad_mean > CUT.0 && features.sad_mean > CUT.1 * usual && features.alike < CUT.2
     }
 
     fn marks_of(&mut self, features: &VideoFeatures) {
@@ -353,20 +353,4 @@ fn severity(area: f64) -> Severity {
 /// Whether the decoder says of this very picture that it shows damage. Messages and packets alone do not.
 fn is_visible(told: DecodeEvidence) -> bool {
     told.corrupt || told.concealed
-}
-
-/// Correlation (Pearson) of the cell means of this picture and the one before; 1 where one of them does not vary.
-fn correlation(features: &VideoFeatures) -> f64 {
-    let (mut a, mut b, mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0, 0.0, 0.0);
-    for (now, before) in features.cells.iter().zip(&features.before) {
-        let (now, before) = (f64::from(now.sum), f64::from(before.sum));
-        a += now;
-        b += before;
-        aa += now * now;
-        bb += before * before;
-        ab += now * before;
-    }
-    let count = features.cells.len() as f64;
-    let product = (count * aa - a * a) * (count * bb - b * b);
-    if product > 0.0 { (count * ab - a * b) / product.sqrt() } else { 1.0 }
 }

@@ -114,13 +114,12 @@ impl Freeze {
         let brighter = features.luma_mean - self.luma_mean;
         self.luma_mean = features.luma_mean;
         let mut moved: PerTile = [0; TILES * TILES];
-        let (mut change, mut alike) = (0.0, Correlation::default());
+        let mut change = 0.0;
         for (index, &tile) in self.tiles.iter().enumerate() {
             let mean = features.cell_mean(index);
             let before = f64::from(features.before[index].sum) / f64::from(features.grid.area(index));
             let step = mean - before;
             change += step.abs();
-            alike.add(mean, before);
             if step.abs().min((step - brighter).abs()) > step_min {
                 moved[usize::from(tile)] += 1;
             }
@@ -130,7 +129,7 @@ impl Freeze {
             at: features.stamp.at,
             moved: f64::from(moved.iter().sum::<u32>()) / cells,
             change: change / cells,
-            alike: alike.value(),
+            alike: features.alike,
             intra: features.intra,
         };
         (seen, moved)
@@ -157,34 +156,6 @@ impl Freeze {
             region: None,
             phrase: if self.whole.is_frozen() { "picture is frozen" } else { "picture is frozen but for an overlay" },
         }
-    }
-}
-
-/// Correlation of two rows of numbers (Pearson).
-#[derive(Clone, Copy, Debug, Default)]
-struct Correlation {
-    count: f64,
-    a: f64,
-    b: f64,
-    aa: f64,
-    bb: f64,
-    ab: f64,
-}
-
-impl Correlation {
-    fn add(&mut self, a: f64, b: f64) {
-        self.count += 1.0;
-        self.a += a;
-        self.b += b;
-        self.aa += a * a;
-        self.bb += b * b;
-        self.ab += a * b;
-    }
-    /// -1 to 1; 1 where one of them does not vary.
-    fn value(&self) -> f64 {
-        let (va, vb) = (self.count * self.aa - self.a * self.a, self.count * self.bb - self.b * self.b);
-        let product = va * vb;
-        if product > 0.0 { (self.count * self.ab - self.a * self.b) / product.sqrt() } else { 1.0 }
     }
 }
 

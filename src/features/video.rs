@@ -1,6 +1,6 @@
 //! One pass over each picture: cells of the current picture, differences to the picture before, chroma, histogram.
 
-use super::Grid;
+use super::{Correlation, Grid};
 use crate::frame::{DecodeEvidence, FieldOrder, Frame, Range};
 use crate::kernels::{Band, CELL, Kernels, LumaCell};
 use crate::time::Stamp;
@@ -43,6 +43,8 @@ pub struct VideoFeatures {
     pub luma_mean: f64,
     /// Mean absolute luma difference to the picture before, code values.
     pub sad_mean: f64,
+    /// Correlation of the cell means of this picture and the one before, -1 to 1: low at a cut.
+    pub alike: f64,
     /// Noise between this picture and the one before, as a standard deviation in code values: from the quietest
     /// quarter of the cells, which do not move in most pictures (mean absolute difference over 2/sqrt(pi)).
     pub noise: f64,
@@ -91,6 +93,7 @@ impl VideoAnalyzer {
             histogram: [0; 256],
             luma_mean: 0.0,
             sad_mean: 0.0,
+            alike: 1.0,
             noise: 0.0,
         };
         Self { kernels, previous: None, sums: Vec::new(), features }
@@ -158,6 +161,7 @@ impl VideoAnalyzer {
         let samples = (features.grid.width * features.grid.height) as f64;
         features.luma_mean = features.cells.iter().map(|cell| u64::from(cell.sum)).sum::<u64>() as f64 / samples;
         features.sad_mean = features.cells.iter().map(|cell| u64::from(cell.sad)).sum::<u64>() as f64 / samples;
+        features.alike = alike(features);
         features.noise = noise(&features.cells, features.grid);
         features.histogram = [0; 256];
         for row in now.rows().skip(SAMPLED / 2).step_by(SAMPLED) {
@@ -183,6 +187,14 @@ impl VideoAnalyzer {
             }
         }
     }
+}
+
+fn alike(features: &VideoFeatures) -> f64 {
+    let mut alike = Correlation::default();
+    for (index, before) in features.before.iter().enumerate() {
+        alike.add(features.cell_mean(index), f64::from(before.sum) / f64::from(features.grid.area(index)));
+    }
+    alike.value()
 }
 
 /// 25 % quantile of the mean absolute difference per sample of a cell, over 1.128.

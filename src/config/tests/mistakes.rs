@@ -290,7 +290,7 @@ fn text_that_is_no_toml_is_told_with_the_rest() {
         ["3:1 : is no TOML: duplicate key | each key and each [table] once"]
     );
     // What seems to be missing may stand in the torn line.
-    assert_eq!(told("[[source]]\nid = \"a\"\ninput = \"udp://x\n").len(), 1);
+    assert_eq!(told("[[source]]\nid = \"a\"\ninput = \"udp://x:1\n").len(), 1);
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! What the programme did before a rest: how much moved, cuts, dissolves.
 
-use super::Correlation;
 use super::rest::Seen;
-use crate::features::VideoFeatures;
+use crate::features::{Correlation, VideoFeatures};
 use crate::time::MediaTime;
 use std::time::Duration;
 
