@@ -122,19 +122,11 @@ fn fill(out: &mut [u8], number: usize, (width, height): (usize, usize), plane: &
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::{DecodeEvidence, FieldOrder, OwnedSamples, PictureInfo};
+    use crate::frame::{OwnedSamples, PictureInfo};
     use crate::time::Stamp;
 
     fn frame(width: usize, height: usize, luma: impl Fn(usize) -> u8) -> Frame {
-        let info = PictureInfo {
-            width,
-            height,
-            chroma: Some((1, 1)),
-            range: Range::Limited,
-            field_order: FieldOrder::Progressive,
-            intra: false,
-            decode: DecodeEvidence::default(),
-        };
+        let info = PictureInfo::yuv420(width, height);
         let half = width.div_ceil(2) * height.div_ceil(2);
         let luma = (0..width * height).map(luma).collect();
         let samples = OwnedSamples::yuv420(width, height, luma, vec![128; half], vec![128; half]);

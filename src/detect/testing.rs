@@ -1,7 +1,7 @@
 //! Small made-up pictures for the tests of detectors: 320 x 192, 25 a second, without chance.
 
 use crate::features::VideoAnalyzer;
-use crate::frame::{DecodeEvidence, FieldOrder, Frame, OwnedSamples, PictureInfo, Range};
+use crate::frame::{Frame, OwnedSamples, PictureInfo};
 use crate::kernels::Kernels;
 use crate::time::{MediaTime, Stamp};
 
@@ -88,15 +88,7 @@ impl Picture {
     pub fn frame(&self, n: usize) -> Frame {
         let luma = self.luma.iter().map(|&sample| sample.round().clamp(0.0, 255.0) as u8).collect();
         let quarter = WIDTH * HEIGHT / 4;
-        let info = PictureInfo {
-            width: WIDTH,
-            height: HEIGHT,
-            chroma: Some((1, 1)),
-            range: Range::Limited,
-            field_order: FieldOrder::Progressive,
-            intra: false,
-            decode: DecodeEvidence::default(),
-        };
+        let info = PictureInfo::yuv420(WIDTH, HEIGHT);
         let samples =
             OwnedSamples::yuv420(WIDTH, HEIGHT, luma, vec![self.chroma.0; quarter], vec![self.chroma.1; quarter]);
         Frame::new(Stamp { at: at(n), ..Stamp::default() }, info, Box::new(samples)).expect("planes fit")

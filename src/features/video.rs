@@ -221,15 +221,7 @@ mod tests {
     fn picture(width: usize, height: usize, luma: impl Fn(usize, usize) -> u8, cb: u8, cr: u8) -> Frame {
         let half = width.div_ceil(2) * height.div_ceil(2);
         let luma = (0..width * height).map(|n| luma(n % width, n / width)).collect();
-        let info = PictureInfo {
-            width,
-            height,
-            chroma: Some((1, 1)),
-            range: Range::Limited,
-            field_order: FieldOrder::Progressive,
-            intra: false,
-            decode: DecodeEvidence::default(),
-        };
+        let info = PictureInfo::yuv420(width, height);
         let samples = OwnedSamples::yuv420(width, height, luma, vec![cb; half], vec![cr; half]);
         Frame::new(Stamp::default(), info, Box::new(samples)).expect("planes fit")
     }

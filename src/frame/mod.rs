@@ -74,6 +74,21 @@ pub struct PictureInfo {
     pub decode: DecodeEvidence,
 }
 
+impl PictureInfo {
+    /// A captured or generated picture: 4:2:0, limited range, progressive, and no decoder that could tell anything.
+    pub fn yuv420(width: usize, height: usize) -> Self {
+        Self {
+            width,
+            height,
+            chroma: Some((1, 1)),
+            range: Range::Limited,
+            field_order: FieldOrder::Progressive,
+            intra: false,
+            decode: DecodeEvidence::default(),
+        }
+    }
+}
+
 /// Where the samples of a picture are kept: in a buffer of ours, or in one that a decoder lends.
 pub trait Samples: Send {
     /// Bytes of plane `index` (0 luma, 1 Cb, 2 Cr) and their stride; `None` where there is no such plane.
@@ -174,15 +189,7 @@ mod tests {
 
     #[test]
     fn a_frame_needs_the_planes_it_promises() {
-        let info = PictureInfo {
-            width: 5,
-            height: 3,
-            chroma: Some((1, 1)),
-            range: Range::Limited,
-            field_order: FieldOrder::Progressive,
-            intra: false,
-            decode: DecodeEvidence::default(),
-        };
+        let info = PictureInfo::yuv420(5, 3);
         let good = OwnedSamples::yuv420(5, 3, vec![0; 15], vec![0; 6], vec![0; 6]);
         assert!(Frame::new(Stamp::default(), info, Box::new(good)).is_some());
         let short = OwnedSamples::yuv420(5, 3, vec![0; 15], vec![0; 6], vec![0; 5]);

@@ -1,7 +1,7 @@
 //! Built-in scripted signals, for tests and demonstrations: no file, no codec, no device.
 
 use super::{Context, Unit};
-use crate::frame::{AudioBlock, DecodeEvidence, FieldOrder, Frame, OwnedSamples, PictureInfo, Range};
+use crate::frame::{AudioBlock, Frame, OwnedSamples, PictureInfo};
 use crate::time::{MediaTime, Mono, Stamp};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -171,15 +171,7 @@ impl PatternSource {
             let colour = |shift: u64| (0..half_w * half_h).map(move |n| 96 + ((n as u64 + shift) % 64) as u8).collect();
             (textured_luma(shown), colour(shown), colour(shown + 32))
         };
-        let info = PictureInfo {
-            width: WIDTH,
-            height: HEIGHT,
-            chroma: Some((1, 1)),
-            range: Range::Limited,
-            field_order: FieldOrder::Progressive,
-            intra: false,
-            decode: DecodeEvidence::default(),
-        };
+        let info = PictureInfo::yuv420(WIDTH, HEIGHT);
         let samples = Box::new(OwnedSamples::yuv420(WIDTH, HEIGHT, luma, cb, cr));
         #[allow(clippy::expect_used, reason = "the sizes above agree")]
         Frame::new(self.stamp(), info, samples).expect("planes fit the size")

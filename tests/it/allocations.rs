@@ -2,7 +2,7 @@
 
 use picket::detect::{Detectors, Observations};
 use picket::features::{AudioAnalyzer, TransportTracker, VideoAnalyzer};
-use picket::frame::{AudioBlock, DecodeEvidence, FieldOrder, Frame, OwnedSamples, PictureInfo, Range};
+use picket::frame::{AudioBlock, Frame, OwnedSamples, PictureInfo};
 use picket::kernels::Kernels;
 use picket::time::{MediaTime, Stamp};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -41,15 +41,7 @@ const WIDTH: usize = 1920;
 const HEIGHT: usize = 1080;
 
 fn picture(number: usize) -> Frame {
-    let info = PictureInfo {
-        width: WIDTH,
-        height: HEIGHT,
-        chroma: Some((1, 1)),
-        range: Range::Limited,
-        field_order: FieldOrder::Progressive,
-        intra: number.is_multiple_of(12),
-        decode: DecodeEvidence::default(),
-    };
+    let info = PictureInfo { intra: number.is_multiple_of(12), ..PictureInfo::yuv420(WIDTH, HEIGHT) };
     let luma = (0..WIDTH * HEIGHT).map(|n| 40 + ((n / 3 + number * 5) % 160) as u8).collect();
     let chroma = |shift: usize| (0..WIDTH / 2 * HEIGHT / 2).map(|n| 100 + ((n + shift) % 50) as u8).collect();
     let samples = OwnedSamples::yuv420(WIDTH, HEIGHT, luma, chroma(number), chroma(number * 2));

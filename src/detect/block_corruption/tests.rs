@@ -51,15 +51,7 @@ impl Bench {
         self.n += 1;
         let samples = (0..WIDTH * HEIGHT).map(|at| luma(at % WIDTH, at / WIDTH, n)).collect();
         let chroma = vec![128; WIDTH * HEIGHT / 4];
-        let info = PictureInfo {
-            width: WIDTH,
-            height: HEIGHT,
-            chroma: Some((1, 1)),
-            range: Range::Limited,
-            field_order: FieldOrder::Progressive,
-            intra,
-            decode,
-        };
+        let info = PictureInfo { intra, decode, ..PictureInfo::yuv420(WIDTH, HEIGHT) };
         let at = MediaTime::from_secs_f64(n as f64 / RATE as f64);
         let samples = OwnedSamples::yuv420(WIDTH, HEIGHT, samples, chroma.clone(), chroma);
         let frame = Frame::new(Stamp { at, ..Stamp::default() }, info, Box::new(samples)).expect("planes fit");
