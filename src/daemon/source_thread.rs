@@ -100,13 +100,15 @@ struct Session<'a> {
     restarts: u64,
     alerts: Vec<Alert>,
     kept: VecDeque<Alert>,
+    /// An incident changed since the state was told.
+    news: bool,
     told: Option<(Mono, SourceState)>,
 }
 
 impl<'a> Session<'a> {
     fn new(watch: &'a Watch, restarts: u64) -> Self {
         let pipeline = Pipeline::new(watch.settings.clone(), watch.ids.clone());
-        Self { watch, pipeline, restarts, alerts: Vec::new(), kept: VecDeque::new(), told: None }
+        Self { watch, pipeline, restarts, alerts: Vec::new(), kept: VecDeque::new(), news: false, told: None }
     }
 
     fn run(&mut self, failure: Option<String>) {
@@ -134,6 +136,7 @@ impl<'a> Session<'a> {
 
     fn take(&mut self, unit: Unit) {
         self.pipeline.step(unit, &mut self.alerts);
+        self.news |= !self.alerts.is_empty();
         self.kept.extend(self.alerts.drain(..));
         self.offer();
     }
@@ -153,9 +156,10 @@ impl<'a> Session<'a> {
     }
 
     fn tell_state(&mut self, now: Mono) {
-        let due = self.told.as_ref().is_none_or(|(when, last)| {
-            now.since(*when) >= STATE_EVERY || last.status.signal != self.pipeline.status().signal
-        });
+        let due = self.news
+            || self.told.as_ref().is_none_or(|(when, last)| {
+                now.since(*when) >= STATE_EVERY || last.status.signal != self.pipeline.status().signal
+            });
         if !due {
             return;
         }
@@ -165,6 +169,7 @@ impl<'a> Session<'a> {
         let report = Report::State(self.watch.settings.source.clone(), Box::new(state.clone()));
         let _ = self.watch.reports.try_send(report);
         self.told = Some((now, state));
+        self.news = false;
     }
 
     fn flush(&mut self, clock: &dyn Clock) {

@@ -403,6 +403,8 @@ pub fn health(
         disk_ro: measured.disk_ro,
         wd_margin_ms: measured.watchdog_margin.map(|margin| margin.as_millis() as u64),
     };
+    let spool = &SpoolHealth { oldest_s: rounded(spool.oldest_s), ..spool.clone() };
+    let mqtt = &BrokerHealth { rtt_ms: mqtt.rtt_ms.map(rounded), up_s: rounded(mqtt.up_s), ..mqtt.clone() };
     encoded(&HealthBody {
         head: Head::new(made),
         class: class(spool, sources).name(),
