@@ -8,6 +8,17 @@ use crate::time::Stamp;
 /// Rows and columns from which the histogram takes its samples: every fourth of each, 1/16 of the picture.
 const SAMPLED: usize = 4;
 
+/// How closely a picture is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Depth {
+    /// Luma sums, extremes and the difference to the picture before: what needs each picture. The rest of the cells
+    /// is void, chroma is that of the last picture seen in full.
+    Light,
+    /// Everything.
+    #[default]
+    Full,
+}
+
 /// What the detectors see of a picture.
 #[derive(Clone, Debug)]
 pub struct VideoFeatures {
@@ -23,6 +34,8 @@ pub struct VideoFeatures {
     pub intra: bool,
     /// What transport and decoder told.
     pub decode: DecodeEvidence,
+    /// What of the cells is measured.
+    pub depth: Depth,
     /// First picture, or first of another size: differences to the picture before mean nothing.
     pub first: bool,
     /// Cells, row by row.
@@ -83,6 +96,7 @@ impl VideoAnalyzer {
             field_order: FieldOrder::Progressive,
             intra: false,
             decode: DecodeEvidence::default(),
+            depth: Depth::Full,
             first: true,
             cells: Vec::new(),
             before: Vec::new(),
@@ -109,8 +123,13 @@ impl VideoAnalyzer {
         self.previous = None;
     }
 
-    /// Analyses `frame` and keeps it for the next.
+    /// Analyses `frame` in full and keeps it for the next.
     pub fn analyze(&mut self, frame: Frame) -> &VideoFeatures {
+        self.look(frame, Depth::Full)
+    }
+
+    /// Analyses `frame` to `depth` and keeps it for the next. The first picture of a size is always seen in full.
+    pub fn look(&mut self, frame: Frame, depth: Depth) -> &VideoFeatures {
         let grid = Grid::new(frame.info.width, frame.info.height);
         if grid != self.features.grid || frame.info.chroma.is_some() == self.features.cb.is_empty() {
             self.resize(grid, frame.info.chroma.is_some());
@@ -125,6 +144,7 @@ impl VideoAnalyzer {
         features.intra = frame.info.intra;
         features.decode = frame.info.decode;
         features.first = self.previous.is_none();
+        features.depth = if features.first { Depth::Full } else { depth };
         self.measure_luma(&frame);
         self.measure_chroma(&frame);
         self.previous = Some(frame);
