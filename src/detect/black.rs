@@ -4,7 +4,7 @@
 //! black. What tells them apart is structure: a black picture has none, whatever its noise.
 
 use super::{Defect, Observation, Presence, Scope, Severity};
-use crate::features::VideoFeatures;
+use crate::features::{Depth, VideoFeatures};
 use crate::kernels::CELL;
 
 /// Luma up to this share of the nominal range is dark: what FFmpeg and broadcast QC use (code 37 in limited range).
@@ -36,16 +36,13 @@ impl Black {
         let span = f64::from(white) - f64::from(black);
         let noise = NOISE_SIGMAS * features.noise.min(NOISE_MAX);
         let dark = features.share_up_to((f64::from(black) + DARK * span + noise) as u8);
-        let lit = Lit::of(features, (f64::from(black) + LIT * span) as u8);
-        let spread = spread_of_unlit(features, lit.limit);
-        let neutral = is_neutral(features);
-        let presence = if dark >= DARK_SHARE.0 && lit.is_at_most_a_logo() && spread <= SPREAD.0 && neutral {
-            Presence::Present
-        } else if dark < DARK_SHARE.1 || lit.share > 2.0 * LOGO_SHARE || spread > SPREAD.1 || !neutral {
-            Presence::Absent
-        } else {
-            Presence::Unclear
-        };
+        let mut lit = Lit::default();
+        let mut presence = Presence::Absent;
+        // Most pictures are far from dark, which is all there is to say.
+        if dark >= DARK_SHARE.1 {
+            lit = Lit::of(features, (f64::from(black) + LIT * span) as u8);
+            presence = judge(features, dark, &lit);
+        }
         Observation {
             defect: Defect::Black,
             scope: Scope::Picture,
@@ -62,7 +59,23 @@ impl Black {
     }
 }
 
+fn judge(features: &VideoFeatures, dark: f64, lit: &Lit) -> Presence {
+    let spread = spread_of_unlit(features, lit.limit);
+    let neutral = is_neutral(features);
+    if lit.share > 2.0 * LOGO_SHARE || spread > SPREAD.1 {
+        Presence::Absent
+    } else if !neutral {
+        // Chroma of a picture before says nothing about this one.
+        if features.depth == Depth::Full { Presence::Absent } else { Presence::Unclear }
+    } else if dark >= DARK_SHARE.0 && lit.is_at_most_a_logo() && spread <= SPREAD.0 {
+        Presence::Present
+    } else {
+        Presence::Unclear
+    }
+}
+
 /// Cells with something bright in them.
+#[derive(Default)]
 struct Lit {
     limit: u8,
     share: f64,

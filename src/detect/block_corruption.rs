@@ -13,7 +13,7 @@ mod marks;
 mod tests;
 
 use super::{Defect, Observation, Presence, Scope, Severity};
-use crate::features::{Grid, VideoFeatures};
+use crate::features::{Depth, Grid, VideoFeatures};
 use crate::frame::DecodeEvidence;
 use crate::time::MediaTime;
 use lattice::Corners;
@@ -130,6 +130,7 @@ pub struct BlockCorruption {
     changes: heapless::Deque<f64, BEFORE>,
     since_cut: u32,
     last: MediaTime,
+    last_in_full: MediaTime,
 }
 
 impl BlockCorruption {
@@ -140,11 +141,16 @@ impl BlockCorruption {
             self.restart(features);
             return self.say(None);
         }
-        let passed = at.since(self.last);
+        self.suspect(features, at.since(self.last));
         self.last = at;
+        if features.depth == Depth::Light {
+            // Nothing of this one was measured that could show damage: what was, goes on.
+            return self.say(None);
+        }
         let was = self.seen;
-        self.suspect(features, passed);
-        self.see(features, passed.as_secs_f64());
+        let passed = at.since(self.last_in_full);
+        self.last_in_full = at;
+        self.see(features, passed);
         self.marks_of(features);
         let ended = was.filter(|_| self.seen.is_none());
         self.say(ended)
@@ -162,8 +168,9 @@ impl BlockCorruption {
         } else {
             marks.resize(features.grid);
         }
-        *self = Self { grid: features.grid, marks, last: features.stamp.at, ..Self::default() };
-        self.recent.visible = Corners::count(features.grid, &features.cells).visible;
+        let at = features.stamp.at;
+        *self = Self { grid: features.grid, marks, last: at, last_in_full: at, ..Self::default() };
+        self.recent.visible = Corners::count(features.grid, &features.lines).visible;
         self.usual.visible = self.recent.visible;
     }
 
@@ -199,9 +206,13 @@ impl BlockCorruption {
         }
     }
 
-    fn see(&mut self, features: &VideoFeatures, passed: f64) {
+    /// `passed`: since the last picture in full.
+    fn see(&mut self, features: &VideoFeatures, passed: Duration) {
         let at = features.stamp.at;
-        let corners = Corners::count(self.grid, &features.cells);
+        // What begins between pictures that are far apart is seen late.
+        let onset_max = ONSET_MAX.max(passed.mul_f64(PICTURES));
+        let passed = passed.as_secs_f64();
+        let corners = Corners::count(self.grid, &features.lines);
         let cut = self.is_cut(features);
         self.since_cut = if cut { 0 } else { self.since_cut.saturating_add(1) };
         if cut {
@@ -214,12 +225,12 @@ impl BlockCorruption {
         self.recent.new += (new(corners.new) - self.recent.new) * part;
         self.recent.sharp += (new(corners.sharp) - self.recent.sharp) * part;
         self.recent.visible += (corners.visible - self.recent.visible) * part;
-        self.judge(at, corners);
+        self.judge(at, corners, onset_max);
         self.learn(corners, cut, passed);
     }
 
     /// Whether the averages show damage, or go on doing so.
-    fn judge(&mut self, at: MediaTime, corners: Corners) {
+    fn judge(&mut self, at: MediaTime, corners: Corners, onset_max: Duration) {
         let rise = self.recent.visible - self.usual_level();
         let doubt = if self.suspicion.is_some() { SUSPECTED } else { 1.0 };
         let over = |value: f64, limit: Limit, factor: f64| value > self.limit(limit) * factor;
@@ -239,7 +250,7 @@ impl BlockCorruption {
         match self.seen {
             None if sharp || soft => {
                 self.seen = Some(at);
-                self.began = self.rising.unwrap_or(at).max(at.minus(ONSET_MAX));
+                self.began = self.rising.unwrap_or(at).max(at.minus(onset_max));
                 self.sharp = sharp;
             }
             None => {}
@@ -289,7 +300,7 @@ impl BlockCorruption {
             self.changes.pop_front();
         }
         let _ = self.changes.push_back(features.sad_mean);
-        features.sad_mean > CUT.0 && features.sad_mean > CUT.1 * usual && features.alike < CUT.2
+        features.sad_mean > CUT.0 && features.sad_mean > CUT.1 * usual && features.alike_in_full < CUT.2
     }
 
     fn marks_of(&mut self, features: &VideoFeatures) {

@@ -117,7 +117,7 @@ impl Freeze {
         let mut change = 0.0;
         for (index, &tile) in self.tiles.iter().enumerate() {
             let mean = features.cell_mean(index);
-            let before = f64::from(features.before[index].sum) / f64::from(features.grid.area(index));
+            let before = f64::from(features.means_before[index]);
             let step = mean - before;
             change += step.abs();
             if step.abs().min((step - brighter).abs()) > step_min {

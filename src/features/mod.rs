@@ -10,4 +10,4 @@ pub use audio::{AudioAnalyzer, AudioFeatures, CHANNELS_MAX, ChannelLevel};
 pub use correlation::Correlation;
 pub use grid::Grid;
 pub use transport::{TransportFeatures, TransportTracker};
-pub use video::{Depth, VideoAnalyzer, VideoFeatures};
+pub use video::{Depth, Lines, VideoAnalyzer, VideoFeatures};

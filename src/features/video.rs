@@ -1,22 +1,53 @@
 //! One pass over each picture: cells of the current picture, differences to the picture before, chroma, histogram.
 
 use super::{Correlation, Grid};
-use crate::frame::{DecodeEvidence, FieldOrder, Frame, Range};
-use crate::kernels::{Band, CELL, Kernels, LumaCell};
+use crate::frame::{DecodeEvidence, FieldOrder, Frame, Plane, Range};
+use crate::kernels::{Band, CELL, Kernels, LINES, LumaCell, Steps};
 use crate::time::Stamp;
 
-/// Rows and columns from which the histogram takes its samples: every fourth of each, 1/16 of the picture.
+/// Rows and columns from which the histogram takes its samples: every fourth of each, 1/16 of the picture, ...
 const SAMPLED: usize = 4;
+/// ... and fewer while more than this many are left: shares are known to 0.5 % by then.
+const SAMPLES: usize = 40_000;
 
 /// How closely a picture is looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Depth {
-    /// Luma sums, extremes and the difference to the picture before: what needs each picture. The rest of the cells
-    /// is void, chroma is that of the last picture seen in full.
+    /// Luma sums, extremes and the difference to the picture before, and the histogram: what needs each picture. The
+    /// rest of the cells is void, steps and chroma are those of the last picture seen in full.
     Light,
     /// Everything.
     #[default]
     Full,
+}
+
+/// Steps over the lines of all cells, at each row of cells as [`Steps`] has them.
+#[derive(Clone, Debug, Default)]
+pub struct Lines {
+    columns: usize,
+    there: Vec<u16>,
+    new: Vec<u16>,
+}
+
+impl Lines {
+    /// All 0.
+    pub fn of(grid: Grid) -> Self {
+        let places = vec![0; grid.len() * LINES];
+        Self { columns: grid.columns, there: places.clone(), new: places }
+    }
+    /// Steps of the picture in row `row` of cells: [`LINES`] times its columns.
+    pub fn there(&self, row: usize) -> &[u16] {
+        &self.there[row * self.columns * LINES..][..self.columns * LINES]
+    }
+    /// Steps that are new, as `there`.
+    pub fn new(&self, row: usize) -> &[u16] {
+        &self.new[row * self.columns * LINES..][..self.columns * LINES]
+    }
+    /// Both, to be written.
+    pub fn row_mut(&mut self, row: usize) -> Steps<'_> {
+        let places = row * self.columns * LINES..(row + 1) * self.columns * LINES;
+        Steps { there: &mut self.there[places.clone()], new: &mut self.new[places] }
+    }
 }
 
 /// What the detectors see of a picture.
@@ -38,28 +69,32 @@ pub struct VideoFeatures {
     pub depth: Depth,
     /// First picture, or first of another size: differences to the picture before mean nothing.
     pub first: bool,
-    /// Cells, row by row.
+    /// Cells, row by row. Their differences are to the picture before, in a picture seen in full to the last such one.
     pub cells: Vec<LumaCell>,
     /// Cells of the picture before.
     pub before: Vec<LumaCell>,
+    /// Mean luma of each cell, code values.
+    pub means: Vec<f32>,
+    /// `means` of the picture before.
+    pub means_before: Vec<f32>,
+    /// Steps over lines of the cells; new ones are new since the last picture that was seen in full.
+    pub lines: Lines,
     /// Mean Cb of each cell in 8-bit code values times 16; empty where there is no chroma.
     pub cb: Vec<u16>,
     /// Mean Cr of each cell, as `cb`.
     pub cr: Vec<u16>,
-    /// `cb` of the picture before.
-    pub cb_before: Vec<u16>,
-    /// `cr` of the picture before.
-    pub cr_before: Vec<u16>,
-    /// Luma histogram of 1/16 of the samples.
+    /// Luma histogram of 20 000 to 40 000 samples, or of 1/16 of a small picture.
     pub histogram: [u32; 256],
     /// Mean luma, code values.
     pub luma_mean: f64,
-    /// Mean absolute luma difference to the picture before, code values.
+    /// Mean of the cells' `sad` per sample, code values.
     pub sad_mean: f64,
     /// Correlation of the cell means of this picture and the one before, -1 to 1: low at a cut.
     pub alike: f64,
-    /// Noise between this picture and the one before, as a standard deviation in code values: from the quietest
-    /// quarter of the cells, which do not move in most pictures (mean absolute difference over 2/sqrt(pi)).
+    /// As `alike`, with the last picture that was seen in full.
+    pub alike_in_full: f64,
+    /// Noise between two pictures, as a standard deviation in code values: from the quietest quarter of the cells,
+    /// which do not move in most pictures (mean absolute difference over 2/sqrt(pi)).
     pub noise: f64,
 }
 
@@ -73,7 +108,7 @@ impl VideoFeatures {
 
     /// Mean luma of cell `index`, code values.
     pub fn cell_mean(&self, index: usize) -> f64 {
-        f64::from(self.cells[index].sum) / f64::from(self.grid.area(index))
+        f64::from(self.means[index])
     }
 }
 
@@ -82,6 +117,11 @@ impl VideoFeatures {
 pub struct VideoAnalyzer {
     kernels: Kernels,
     previous: Option<Frame>,
+    /// The last picture that was seen in full, where it is not the one before.
+    in_full: Option<Frame>,
+    means_in_full: Vec<f32>,
+    /// Samples in each cell.
+    areas: Vec<u16>,
     sums: Vec<u32>,
     features: VideoFeatures,
 }
@@ -100,17 +140,20 @@ impl VideoAnalyzer {
             first: true,
             cells: Vec::new(),
             before: Vec::new(),
+            means: Vec::new(),
+            means_before: Vec::new(),
+            lines: Lines::default(),
             cb: Vec::new(),
             cr: Vec::new(),
-            cb_before: Vec::new(),
-            cr_before: Vec::new(),
             histogram: [0; 256],
             luma_mean: 0.0,
             sad_mean: 0.0,
             alike: 1.0,
+            alike_in_full: 1.0,
             noise: 0.0,
         };
-        Self { kernels, previous: None, sums: Vec::new(), features }
+        let (means_in_full, areas, sums) = (Vec::new(), Vec::new(), Vec::new());
+        Self { kernels, previous: None, in_full: None, means_in_full, areas, sums, features }
     }
 
     /// The picture analysed last.
@@ -121,6 +164,7 @@ impl VideoAnalyzer {
     /// Forgets the picture before: what comes next does not follow it.
     pub fn restart(&mut self) {
         self.previous = None;
+        self.in_full = None;
     }
 
     /// Analyses `frame` in full and keeps it for the next.
@@ -134,10 +178,10 @@ impl VideoAnalyzer {
         if grid != self.features.grid || frame.info.chroma.is_some() == self.features.cb.is_empty() {
             self.resize(grid, frame.info.chroma.is_some());
         }
+        let was = self.features.depth;
         let features = &mut self.features;
         std::mem::swap(&mut features.cells, &mut features.before);
-        std::mem::swap(&mut features.cb, &mut features.cb_before);
-        std::mem::swap(&mut features.cr, &mut features.cr_before);
+        std::mem::swap(&mut features.means, &mut features.means_before);
         features.stamp = frame.stamp;
         features.range = frame.info.range;
         features.field_order = frame.info.field_order;
@@ -145,9 +189,9 @@ impl VideoAnalyzer {
         features.decode = frame.info.decode;
         features.first = self.previous.is_none();
         features.depth = if features.first { Depth::Full } else { depth };
-        self.measure_luma(&frame);
-        self.measure_chroma(&frame);
-        self.previous = Some(frame);
+        self.measure(&frame);
+        self.sum_up(was);
+        self.keep(frame, was);
         &self.features
     }
 
@@ -156,73 +200,118 @@ impl VideoAnalyzer {
         features.grid = grid;
         features.cells = vec![LumaCell::default(); grid.len()];
         features.before = features.cells.clone();
+        features.means = vec![0.0; grid.len()];
+        features.means_before = features.means.clone();
+        features.lines = Lines::of(grid);
         let places = if chroma { grid.len() } else { 0 };
-        for plane in [&mut features.cb, &mut features.cr, &mut features.cb_before, &mut features.cr_before] {
+        for plane in [&mut features.cb, &mut features.cr] {
             *plane = vec![0; places];
         }
+        self.means_in_full = features.means.clone();
+        self.areas = (0..grid.len()).map(|index| grid.area(index) as u16).collect();
         self.sums = vec![0; grid.columns];
-        self.previous = None;
+        self.restart();
     }
 
-    fn measure_luma(&mut self, frame: &Frame) {
-        let features = &mut self.features;
-        let now = frame.luma();
-        let before = self.previous.as_ref().map_or(now, Frame::luma);
-        for (n, cells) in features.cells.chunks_exact_mut(features.grid.columns).enumerate() {
-            let top = n * CELL;
-            let pair = |y| (now.row(y), before.row(y));
-            let band = Band::new((top..now.height().min(top + CELL)).map(pair));
-            let band =
-                band.and_then(|band| if n > 0 { band.below([pair(top - 2), pair(top - 1)]) } else { Some(band) });
-            if let Some(band) = band {
-                self.kernels.luma(&band, cells);
-            }
-        }
-        let samples = (features.grid.width * features.grid.height) as f64;
-        features.luma_mean = features.cells.iter().map(|cell| u64::from(cell.sum)).sum::<u64>() as f64 / samples;
-        features.sad_mean = features.cells.iter().map(|cell| u64::from(cell.sad)).sum::<u64>() as f64 / samples;
-        features.alike = alike(features);
-        features.noise = noise(&features.cells, features.grid);
+    /// Visits all samples, band by band, so that each is fetched once.
+    fn measure(&mut self, frame: &Frame) {
+        let Self { kernels, previous, in_full, sums, features, .. } = self;
+        let full = features.depth == Depth::Full;
+        let before = if full { in_full.as_ref().or(previous.as_ref()) } else { previous.as_ref() };
+        let (now, before) = (frame.luma(), before.map_or(frame.luma(), Frame::luma));
+        let chroma = frame.chroma().zip(frame.info.chroma).filter(|_| full);
+        let columns = features.grid.columns;
+        let sampled = sampling(features.grid);
         features.histogram = [0; 256];
-        for row in now.rows().skip(SAMPLED / 2).step_by(SAMPLED) {
-            for &sample in row.iter().skip(SAMPLED / 2).step_by(SAMPLED) {
-                features.histogram[usize::from(sample)] += 1;
+        for (row, cells) in features.cells.chunks_exact_mut(columns).enumerate() {
+            let top = row * CELL;
+            let Some(band) = Band::new(now, before, top) else { continue };
+            if full {
+                kernels.luma(&band, cells, &mut features.lines.row_mut(row));
+            } else {
+                kernels.glance(&band, cells);
             }
+            let rows = (top..now.height().min(top + CELL)).skip(sampled.1 / 2).step_by(sampled.1);
+            rows.for_each(|y| count(&mut features.histogram, now.row(y), sampled.0));
+            let Some(((cb, cr), subsampling)) = chroma else { continue };
+            let places = row * columns..(row + 1) * columns;
+            mean_chroma(*kernels, cb, subsampling, row, sums, &mut features.cb[places.clone()]);
+            mean_chroma(*kernels, cr, subsampling, row, sums, &mut features.cr[places]);
         }
     }
 
-    fn measure_chroma(&mut self, frame: &Frame) {
-        let (Some((cb, cr)), Some((x, y))) = (frame.chroma(), frame.info.chroma) else { return };
-        let (step, tall) = (CELL >> x, CELL >> y);
-        let columns = self.features.grid.columns;
-        for (plane, means) in [(cb, &mut self.features.cb), (cr, &mut self.features.cr)] {
-            for (n, means) in means.chunks_exact_mut(columns).enumerate() {
-                let mut rows: heapless::Vec<&[u8], CELL> = heapless::Vec::new();
-                rows.extend((n * tall..plane.height().min((n + 1) * tall)).map(|y| plane.row(y)));
-                self.kernels.sums(&rows, step, &mut self.sums);
-                for (column, (mean, sum)) in means.iter_mut().zip(&self.sums).enumerate() {
-                    let wide = (plane.width() - column * step).min(step);
-                    *mean = (sum * 16 / (wide * rows.len()) as u32) as u16;
-                }
+    /// Numbers of the whole picture, and means. `was`: the depth of the picture before.
+    fn sum_up(&mut self, was: Depth) {
+        let Self { means_in_full, areas, features, .. } = self;
+        let samples = (features.grid.width * features.grid.height) as f64;
+        let total =
+            |of: fn(&LumaCell) -> u16, cells: &[LumaCell]| cells.iter().map(|cell| u64::from(of(cell))).sum::<u64>();
+        features.luma_mean = total(|cell| cell.sum, &features.cells) as f64 / samples;
+        features.sad_mean = total(|cell| cell.sad, &features.cells) as f64 / samples;
+        for ((mean, cell), &area) in features.means.iter_mut().zip(&features.cells).zip(areas.iter()) {
+            *mean = f32::from(cell.sum) / f32::from(area);
+        }
+        features.alike = alike(&features.means, &features.means_before);
+        if features.depth == Depth::Full {
+            let same = was == Depth::Full;
+            features.alike_in_full = if same { features.alike } else { alike(&features.means, means_in_full) };
+        }
+        features.noise = noise(&features.cells, areas);
+    }
+
+    fn keep(&mut self, frame: Frame, was: Depth) {
+        let previous = self.previous.replace(frame);
+        match (self.features.depth, was) {
+            (Depth::Full, _) => self.in_full = None,
+            (Depth::Light, Depth::Full) => {
+                self.in_full = previous;
+                self.means_in_full.copy_from_slice(&self.features.means_before);
             }
+            (Depth::Light, Depth::Light) => {}
         }
     }
 }
 
-fn alike(features: &VideoFeatures) -> f64 {
-    let mut alike = Correlation::default();
-    for (index, before) in features.before.iter().enumerate() {
-        alike.add(features.cell_mean(index), f64::from(before.sum) / f64::from(features.grid.area(index)));
+/// Means of the cells in row `row` of one chroma plane.
+fn mean_chroma(kernels: Kernels, plane: Plane<'_>, (x, y): (u8, u8), row: usize, sums: &mut [u32], means: &mut [u16]) {
+    let (step, tall) = (CELL >> x, CELL >> y);
+    let mut rows: heapless::Vec<&[u8], CELL> = heapless::Vec::new();
+    rows.extend((row * tall..plane.height().min((row + 1) * tall)).map(|y| plane.row(y)));
+    kernels.sums(&rows, step, sums);
+    for (column, (mean, sum)) in means.iter_mut().zip(sums).enumerate() {
+        let wide = (plane.width() - column * step).min(step);
+        *mean = (*sum * 16 / (wide * rows.len()) as u32) as u16;
     }
+}
+
+/// Every how manieth column and row the histogram takes.
+fn sampling(grid: Grid) -> (usize, usize) {
+    let (mut x, mut y) = (SAMPLED, SAMPLED);
+    while grid.width / x * (grid.height / y) > SAMPLES {
+        // A band of cells has a row to give up to the last.
+        if y < CELL && y <= x { y *= 2 } else { x *= 2 }
+    }
+    (x, y)
+}
+
+fn count(histogram: &mut [u32; 256], row: &[u8], step: usize) {
+    for &sample in row.iter().skip(step / 2).step_by(step) {
+        histogram[usize::from(sample)] += 1;
+    }
+}
+
+fn alike(now: &[f32], before: &[f32]) -> f64 {
+    let mut alike = Correlation::default();
+    now.iter().zip(before).for_each(|(&now, &before)| alike.add(f64::from(now), f64::from(before)));
     alike.value()
 }
 
 /// 25 % quantile of the mean absolute difference per sample of a cell, over 1.128.
-fn noise(cells: &[LumaCell], grid: Grid) -> f64 {
+fn noise(cells: &[LumaCell], areas: &[u16]) -> f64 {
     // In steps of 1/16 code value; whatever moves by more than 16 is no noise.
     let mut counts = [0_u32; 256];
-    for (index, cell) in cells.iter().enumerate() {
-        counts[(cell.sad * 16 / grid.area(index)).min(255) as usize] += 1;
+    for (cell, &area) in cells.iter().zip(areas) {
+        counts[(u32::from(cell.sad) * 16 / u32::from(area)).min(255) as usize] += 1;
     }
     let rank = cells.len() as u32 / 4;
     let mut below = 0;
@@ -255,6 +344,7 @@ mod tests {
             assert!(!features.first);
             assert_eq!((features.cell_mean(0), features.cell_mean(1)), (120.0, 100.0));
             assert_eq!((features.cells[0].sad, features.cells[1].sad, features.before[0].sum), (5120, 0, 25_600));
+            assert_eq!(features.means_before[0], 100.0);
             assert!(features.cb.iter().all(|&mean| mean == 90 * 16) && features.cr.iter().all(|&m| m == 200 * 16));
             assert!((features.sad_mean - 20.0 * 16.0 / 50.0).abs() < 1e-9);
             assert!(features.share_up_to(99) == 0.0 && features.share_up_to(120) == 1.0);
@@ -269,5 +359,35 @@ mod tests {
         assert!(!analyzer.analyze(picture(32, 48, |_, _| 1, 1, 1)).first);
         let features = analyzer.analyze(picture(1, 1, |_, _| 77, 1, 1));
         assert!(features.first && features.luma_mean == 77.0);
+    }
+
+    #[test]
+    fn a_picture_in_full_is_held_against_the_last_in_full() {
+        let shown = |n: usize| move |x: usize, _: usize| if x < 16 * n { 200 } else { 50 };
+        let mut analyzer = VideoAnalyzer::new(Kernels::detect());
+        analyzer.analyze(picture(64, 32, shown(0), 90, 90));
+        let light = analyzer.look(picture(64, 32, shown(1), 120, 90), Depth::Light);
+        assert_eq!((light.depth, light.cells[0].sad, light.cb[0]), (Depth::Light, 150 * 256, 90 * 16));
+        assert_eq!(light.histogram.iter().sum::<u32>(), 16 * 8);
+        let light = analyzer.look(picture(64, 32, shown(2), 120, 90), Depth::Light);
+        assert_eq!((light.cells[0].sad, light.cells[1].sad), (0, 150 * 256));
+        let full = analyzer.look(picture(64, 32, shown(2), 120, 90), Depth::Full);
+        assert_eq!((full.cells[0].sad, full.cells[1].sad, full.cb[0]), (150 * 256, 150 * 256, 120 * 16));
+        assert_eq!((full.means_before[1], full.alike), (200.0, 1.0));
+        assert!(full.alike_in_full == 1.0, "the first picture was flat");
+        // The side at column 32 is new since then, and not since the picture before.
+        assert_eq!(full.lines.new(0)[2], 75 * 16);
+        let again = analyzer.look(picture(64, 32, shown(2), 120, 90), Depth::Full);
+        assert_eq!((again.lines.new(0)[2], again.lines.there(0)[2]), (0, 150 * 16));
+    }
+
+    #[test]
+    fn large_pictures_are_sampled_no_more_than_small_ones() {
+        for (width, height) in [(1280, 720), (1920, 1080), (3840, 2160), (8192, 4320), (320, 180)] {
+            let (x, y) = sampling(Grid::new(width, height));
+            let samples = width / x * (height / y);
+            assert!(samples <= SAMPLES && (samples >= SAMPLES / 2 || x == SAMPLED), "{width}x{height}: {samples}");
+            assert!(CELL.is_multiple_of(y), "each band has the same rows");
+        }
     }
 }

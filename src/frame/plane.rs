@@ -34,6 +34,14 @@ impl<'a> Plane<'a> {
         assert!(y < self.height);
         &self.data[y * self.stride..y * self.stride + self.width]
     }
+    /// Bytes from a row to the next.
+    pub fn stride(&self) -> usize {
+        self.stride
+    }
+    /// All bytes from the start of row `y` on, with what lies between the rows; empty below the picture.
+    pub fn bytes_from(&self, y: usize) -> &'a [u8] {
+        self.data.get(y * self.stride..).unwrap_or_default()
+    }
     /// All rows, top first.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
         let plane = *self;

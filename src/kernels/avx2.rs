@@ -1,136 +1,373 @@
 //! x86-64 with AVX2: two cells per step.
 
+use super::samples::{Column, Samples};
 use super::{Band, CELL, Kernels, Level, LumaCell, PHASES, Steps, scalar};
 use std::arch::x86_64::*;
 
 /// `None` on processors without AVX2.
 pub(super) fn kernels() -> Option<Kernels> {
-    std::is_x86_feature_detected!("avx2").then_some(Kernels { level: Level::Avx2, luma, sums })
+    std::is_x86_feature_detected!("avx2").then_some(Kernels { level: Level::Avx2, luma, glance, sums })
 }
 
 /// Cells per vector.
 const CELLS: usize = 2;
 const BYTES: usize = CELLS * CELL;
+/// Samples left of a cell from which upright lines are looked at.
+const LEFT: usize = 2;
+/// Bytes in a line of cache.
+const LINE: usize = 64;
+
+/// 32 samples of row `y` of both pictures.
+macro_rules! load {
+    ($column:expr, $y:expr) => {{
+        let (now, before) = $column.row($y, BYTES);
+        // SAFETY: the columns and rows that are asked for lie in the planes of the band, which the debug build asserts: rows
+        // of the band, or the two above it where it is inside, and columns at least 32 before its end. The load has no
+        // alignment requirement.
+        #[allow(unsafe_code)]
+        unsafe {
+            (_mm256_loadu_si256(now.cast()), _mm256_loadu_si256(before.cast()))
+        }
+    }};
+}
 
 #[allow(unsafe_code)]
-fn luma(band: &Band<'_>, out: &mut [LumaCell]) {
+fn luma(band: &Band<'_>, cells: &mut [LumaCell], steps: &mut Steps<'_>) {
     // SAFETY: this function is only reached through `kernels()`, which looked for AVX2.
-    unsafe { luma_avx2(band, out) }
+    unsafe { luma_avx2(band, cells, steps) }
 }
 
 #[target_feature(enable = "avx2")]
-fn luma_avx2(band: &Band<'_>, out: &mut [LumaCell]) {
-    let pairs = band.width() / BYTES;
-    for (n, cells) in out.chunks_exact_mut(CELLS).take(pairs).enumerate() {
-        let zero = _mm256_setzero_si256();
-        // All but the first sample of each cell has a left neighbour inside the cell.
-        let inner = _mm256_xor_si256(_mm256_set1_epi8(-1), _mm256_setr_epi64x(0xff, 0, 0xff, 0));
-        let (mut sum, mut squares, mut sad, mut across, mut down) = (zero, zero, zero, zero, zero);
-        let (mut min, mut max) = (_mm256_set1_epi8(-1), zero);
-        let (mut steps, mut jumps) = (zero, zero);
-        let mut above: Option<__m256i> = None;
-        for (current, previous) in band.rows() {
-            let now = load(current, n * BYTES);
-            let before = load(previous, n * BYTES);
-            sum = _mm256_add_epi64(sum, _mm256_sad_epu8(now, zero));
-            sad = _mm256_add_epi64(sad, _mm256_sad_epu8(now, before));
-            let (low, high) = (_mm256_unpacklo_epi8(now, zero), _mm256_unpackhi_epi8(now, zero));
-            squares = _mm256_add_epi32(squares, _mm256_madd_epi16(low, low));
-            squares = _mm256_add_epi32(squares, _mm256_madd_epi16(high, high));
-            let left = _mm256_bslli_epi128::<1>(now);
-            let both = (_mm256_and_si256(now, inner), _mm256_and_si256(left, inner));
-            across = _mm256_add_epi64(across, _mm256_sad_epu8(both.0, both.1));
-            down = _mm256_add_epi64(down, _mm256_sad_epu8(now, above.unwrap_or(now)));
-            let (p, b) = (left_of(current, n * BYTES), left_of(previous, n * BYTES));
-            steps = add_even(steps, step(p.1, p.0, now, _mm256_bsrli_epi128::<1>(now)));
-            let change_now = change(now, before);
-            let change_right = _mm256_bsrli_epi128::<1>(change_now);
-            jumps = add_even(jumps, step(change(p.1, b.1), change(p.0, b.0), change_now, change_right));
-            min = _mm256_min_epu8(min, now);
-            max = _mm256_max_epu8(max, now);
-            above = Some(now);
-        }
-        let (sum, sad, across, down) = (per_cell64(sum), per_cell64(sad), per_cell64(across), per_cell64(down));
-        let (squares, min, max) = (per_cell32(squares), bytes(min), bytes(max));
-        let (steps, jumps) = (bytes(steps), bytes(jumps));
-        let tops = tops(band, n * BYTES);
-        for (c, cell) in cells.iter_mut().enumerate() {
-            *cell = LumaCell {
-                sum: sum[c],
-                squares: squares[c],
-                sad: sad[c],
-                across: across[c],
-                down: down[c],
-                min: min[c * CELL..][..CELL].iter().copied().min().unwrap_or(u8::MAX),
-                max: max[c * CELL..][..CELL].iter().copied().max().unwrap_or(0),
-                steps: Steps { left: lefts(&steps, n, c), top: tops[c].0 },
-                jumps: Steps { left: lefts(&jumps, n, c), top: tops[c].1 },
-            };
+fn luma_avx2(band: &Band<'_>, cells: &mut [LumaCell], steps: &mut Steps<'_>) {
+    let Some(samples) = &Samples::of(band) else { return scalar::luma_from(band, 0, cells, steps) };
+    let (pairs, count) = (band.width() / BYTES, cells.len());
+    for n in 0..pairs {
+        fetch(samples, n);
+        let x = n * BYTES;
+        let across = match x.checked_sub(LEFT) {
+            Some(left) => upright::<false>(&samples.column(left), count, n, steps),
+            None => upright::<true>(&samples.column(x), count, n, steps),
+        };
+        let column = &samples.column(x);
+        let (upper, level) = if column.rows == CELL { level::<true>(column) } else { level::<false>(column) };
+        let tops = [extract(level.there), extract(level.new)];
+        for (c, cell) in cells[n * CELLS..][..CELLS].iter_mut().enumerate() {
+            *cell = upper.cell(c, across);
+            for line in 0..PHASES.len() {
+                steps.put(count, n * CELLS + c, PHASES.len() + line, tops[0][c][line], tops[1][c][line]);
+            }
         }
     }
-    scalar::luma_from(band, pairs * CELLS, out);
+    scalar::luma_from(band, pairs * CELLS, cells, steps);
 }
 
-/// By how much the step in the middle exceeds both beside it.
-#[target_feature(enable = "avx2")]
-fn step(p1: __m256i, p0: __m256i, q0: __m256i, q1: __m256i) -> __m256i {
-    let beside = _mm256_max_epu8(abs_diff(p1, p0), abs_diff(q0, q1));
-    _mm256_subs_epu8(abs_diff(p0, q0), beside)
+#[allow(unsafe_code)]
+fn glance(band: &Band<'_>, cells: &mut [LumaCell]) {
+    // SAFETY: this function is only reached through `kernels()`, which looked for AVX2.
+    unsafe { glance_avx2(band, cells) }
 }
 
 #[target_feature(enable = "avx2")]
+fn glance_avx2(band: &Band<'_>, cells: &mut [LumaCell]) {
+    let Some(samples) = &Samples::of(band) else { return scalar::glance_from(band, 0, cells) };
+    let pairs = band.width() / BYTES;
+    for n in 0..pairs {
+        fetch(samples, n);
+        let column = &samples.column(n * BYTES);
+        let seen = if column.rows == CELL { see::<true>(column) } else { see::<false>(column) };
+        for (c, cell) in cells[n * CELLS..][..CELLS].iter_mut().enumerate() {
+            *cell = seen.cell(c, _mm256_setzero_si256());
+        }
+    }
+    scalar::glance_from(band, pairs * CELLS, cells);
+}
+
+/// What one visit of all samples gives.
+#[derive(Clone, Copy)]
+struct Seen {
+    sum: __m256i,
+    sad: __m256i,
+    down: __m256i,
+    min: __m256i,
+    max: __m256i,
+}
+
+impl Seen {
+    #[target_feature(enable = "avx2")]
+    fn new() -> Self {
+        let zero = _mm256_setzero_si256();
+        Self { sum: zero, sad: zero, down: zero, min: _mm256_set1_epi8(-1), max: zero }
+    }
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn add(&mut self, now: __m256i, before: __m256i) {
+        self.sum = _mm256_add_epi64(self.sum, _mm256_sad_epu8(now, _mm256_setzero_si256()));
+        self.sad = _mm256_add_epi64(self.sad, _mm256_sad_epu8(now, before));
+        self.min = _mm256_min_epu8(self.min, now);
+        self.max = _mm256_max_epu8(self.max, now);
+    }
+
+    /// Cell `c`, with `across` in quadwords like the others.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn cell(&self, c: usize, across: __m256i) -> LumaCell {
+        // Four sums of 16 bits into one quadword, then both quadwords of a cell into one.
+        let low = _mm256_or_si256(self.sum, _mm256_slli_epi64::<16>(self.sad));
+        let high = _mm256_or_si256(across, _mm256_slli_epi64::<16>(self.down));
+        let all = _mm256_or_si256(low, _mm256_slli_epi64::<32>(high));
+        let all = _mm256_add_epi16(all, _mm256_bsrli_epi128::<8>(all));
+        let min = _mm256_min_epu8(self.min, _mm256_srli_epi16::<8>(self.min));
+        let least = _mm256_xor_si256(self.max, _mm256_set1_epi8(-1));
+        let least = _mm256_min_epu8(least, _mm256_srli_epi16::<8>(least));
+        let word = |v: __m256i| {
+            let bytes = _mm256_and_si256(v, _mm256_set1_epi16(0xff));
+            if c == 0 { _mm256_castsi256_si128(bytes) } else { _mm256_extracti128_si256::<1>(bytes) }
+        };
+        let sums = if c == 0 { _mm256_extract_epi64::<0>(all) } else { _mm256_extract_epi64::<2>(all) };
+        LumaCell {
+            sum: sums as u16,
+            sad: (sums >> 16) as u16,
+            across: (sums >> 32) as u16,
+            down: (sums >> 48) as u16,
+            min: _mm_cvtsi128_si32(_mm_minpos_epu16(word(min))) as u8,
+            max: !_mm_cvtsi128_si32(_mm_minpos_epu16(word(least))) as u8,
+        }
+    }
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn see<const WHOLE: bool>(column: &Column<'_>) -> Seen {
+    let mut seen = Seen::new();
+    macro_rules! row {
+        ($y:expr) => {
+            let (now, before) = load!(column, $y);
+            seen.add(now, before);
+        };
+    }
+    each_row!(column, WHOLE, row);
+    seen
+}
+
+/// Steps over the level lines of two cells: of line `n` in bits `16 * n` to `16 * n + 15` of each quadword.
+#[derive(Clone, Copy)]
+struct Level4 {
+    there: __m256i,
+    new: __m256i,
+}
+
+/// Two neighbouring rows, and the steps down to them and to the row above them.
+#[derive(Clone, Copy)]
+struct Slope {
+    last: __m256i,
+    step: __m256i,
+    step_above: __m256i,
+}
+
+impl Slope {
+    /// Goes one row down; what the step to the row before exceeds those beside it by.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn down(&mut self, row: __m256i) -> __m256i {
+        let step = abs_diff(row, self.last);
+        let excess = _mm256_subs_epu8(self.step, _mm256_max_epu8(self.step_above, step));
+        *self = Self { last: row, step, step_above: self.step };
+        excess
+    }
+}
+
+/// Whole rows of the cells, and the level lines in them.
+#[target_feature(enable = "avx2")]
+fn level<const WHOLE: bool>(column: &Column<'_>) -> (Seen, Level4) {
+    let zero = _mm256_setzero_si256();
+    let mut seen = Seen::new();
+    let mut lines = Level4 { there: zero, new: zero };
+    let (mut slope, mut slope_of_change) = above(column);
+    macro_rules! row {
+        ($y:expr) => {
+            let y: isize = $y;
+            let (now, before) = load!(column, y);
+            seen.add(now, before);
+            if y > 0 {
+                seen.down = _mm256_add_epi64(seen.down, _mm256_sad_epu8(now, slope.last));
+            }
+            // Rows 2 to 4 and from 12 on are in no line's neighbourhood.
+            if y < 2 || (4..12).contains(&y) {
+                let excess = [slope.down(now), slope_of_change.down(change(now, before))];
+                let [there, new] = excess.map(|excess| _mm256_sad_epu8(excess, zero));
+                match y {
+                    1 if column.inside => lines = Level4 { there, new },
+                    7 => lines.add::<16>(there, new),
+                    9 => lines.add::<32>(there, new),
+                    11 => lines.add::<48>(there, new),
+                    _ => {}
+                }
+            } else if y + 1 < CELL as isize {
+                slope.last = now;
+            }
+        };
+    }
+    each_row!(column, WHOLE, row);
+    (seen, lines)
+}
+
+impl Level4 {
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn add<const SHIFT: i32>(&mut self, there: __m256i, new: __m256i) {
+        self.there = _mm256_or_si256(self.there, _mm256_slli_epi64::<SHIFT>(there));
+        self.new = _mm256_or_si256(self.new, _mm256_slli_epi64::<SHIFT>(new));
+    }
+}
+
+/// The slopes above the band, of the picture and of its change.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn above(column: &Column<'_>) -> (Slope, Slope) {
+    let zero = _mm256_setzero_si256();
+    if !column.inside {
+        let none = Slope { last: zero, step: zero, step_above: zero };
+        return (none, none);
+    }
+    let rows = [-2, -1].map(|y| load!(column, y));
+    let (upper, lower) = (change(rows[0].0, rows[0].1), change(rows[1].0, rows[1].1));
+    (
+        Slope { last: rows[1].0, step: abs_diff(rows[1].0, rows[0].0), step_above: zero },
+        Slope { last: lower, step: abs_diff(lower, upper), step_above: zero },
+    )
+}
+
+/// The upright lines of two cells, into `steps`; sums of horizontal differences, in quadwords.
+#[target_feature(enable = "avx2")]
+fn upright<const FIRST: bool>(column: &Column<'_>, count: usize, n: usize, steps: &mut Steps<'_>) -> __m256i {
+    let zero = _mm256_setzero_si256();
+    let (mut even, mut odd, mut there, mut new) = (zero, zero, zero, zero);
+    // Each half starts two samples left of its cell, so that the lines at 0 to 10 and the steps beside them lie in it.
+    macro_rules! row {
+        ($y:expr) => {
+            let (mut now, mut before) = load!(column, $y);
+            if FIRST {
+                (now, before) = (continued(now), continued(before));
+            }
+            let step = Step::of(now);
+            even = _mm256_add_epi16(even, step.even);
+            odd = _mm256_add_epi16(odd, step.odd);
+            there = _mm256_add_epi16(there, step.excess());
+            new = _mm256_add_epi16(new, Step::of(change(now, before)).excess());
+        };
+    }
+    let rows = column.rows as isize;
+    for y in 0..rows / 2 {
+        row!(2 * y);
+        row!(2 * y + 1);
+    }
+    if rows % 2 == 1 {
+        row!(rows - 1);
+    }
+    // The last sample of each half has no neighbour in it.
+    let odd = _mm256_bslli_epi128::<2>(odd);
+    // Now in the low word of each quadword.
+    let across = _mm256_add_epi16(even, odd);
+    let across = _mm256_add_epi16(across, _mm256_srli_epi64::<32>(across));
+    let across = _mm256_add_epi16(across, _mm256_srli_epi64::<16>(across));
+    let across = _mm256_and_si256(across, _mm256_set1_epi64x(0xffff));
+    let left = |sums: __m256i| {
+        [
+            _mm256_extract_epi16::<0>(sums),
+            _mm256_extract_epi16::<3>(sums),
+            _mm256_extract_epi16::<4>(sums),
+            _mm256_extract_epi16::<5>(sums),
+            _mm256_extract_epi16::<8>(sums),
+            _mm256_extract_epi16::<11>(sums),
+            _mm256_extract_epi16::<12>(sums),
+            _mm256_extract_epi16::<13>(sums),
+        ]
+    };
+    let (there, new) = (left(there), left(new));
+    for (place, (there, new)) in there.into_iter().zip(new).enumerate() {
+        let (c, line) = (place / PHASES.len(), place % PHASES.len());
+        let void = FIRST && place == 0;
+        let (there, new) = if void { (0, 0) } else { (there as u16, new as u16) };
+        steps.put(count, n * CELLS + c, line, there, new);
+    }
+    across
+}
+
+/// Steps between horizontal neighbours, in 16 bits each.
+#[derive(Clone, Copy)]
+struct Step {
+    even: __m256i,
+    odd: __m256i,
+}
+
+impl Step {
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn of(row: __m256i) -> Self {
+        let step = abs_diff(row, _mm256_bsrli_epi128::<1>(row));
+        Self { even: _mm256_and_si256(step, _mm256_set1_epi16(0xff)), odd: _mm256_srli_epi16::<8>(step) }
+    }
+
+    /// What the odd ones exceed the even ones beside them by.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn excess(&self) -> __m256i {
+        _mm256_subs_epu8(self.odd, _mm256_max_epu8(self.even, _mm256_bsrli_epi128::<2>(self.even)))
+    }
+}
+
+/// The first 30 samples of a row, with two more of the first before them.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn continued(row: __m256i) -> __m256i {
+    let first = _mm256_broadcastb_epi8(_mm256_castsi256_si128(row));
+    _mm256_alignr_epi8::<14>(row, _mm256_permute2x128_si256::<0x20>(first, row))
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
 fn abs_diff(a: __m256i, b: __m256i) -> __m256i {
     _mm256_or_si256(_mm256_subs_epu8(a, b), _mm256_subs_epu8(b, a))
 }
 
 /// Half the difference, about 128.
 #[target_feature(enable = "avx2")]
+#[inline]
 fn change(now: __m256i, before: __m256i) -> __m256i {
     _mm256_avg_epu8(now, _mm256_xor_si256(before, _mm256_set1_epi8(-1)))
 }
 
-/// Adds the even bytes of `v`: all [`PHASES`] are even, and 16 rows of bytes fit 16 bits.
+/// Four sums of 16 bits for each cell, from two quadwords each.
 #[target_feature(enable = "avx2")]
-fn add_even(sum: __m256i, v: __m256i) -> __m256i {
-    _mm256_add_epi16(sum, _mm256_and_si256(v, _mm256_set1_epi16(0xff)))
+#[inline]
+fn extract(sums: __m256i) -> [[u16; 4]; CELLS] {
+    let all = _mm256_add_epi16(sums, _mm256_bsrli_epi128::<8>(sums));
+    [_mm256_extract_epi64::<0>(all), _mm256_extract_epi64::<2>(all)]
+        .map(|four| [four as u16, (four >> 16) as u16, (four >> 32) as u16, (four >> 48) as u16])
 }
 
-/// The samples one and two to the left of those at `at`; none are left of the picture, what stands there is void.
+/// Asks for what the next band will need, into the second level of cache: the first is full of this one.
 #[target_feature(enable = "avx2")]
-fn left_of(row: &[u8], at: usize) -> (__m256i, __m256i) {
-    if at > 0 {
-        return (load(row, at - 1), load(row, at - 2));
-    }
-    let now = load(row, 0);
-    let before = _mm256_permute2x128_si256::<0x08>(now, now);
-    (_mm256_alignr_epi8::<15>(now, before), _mm256_alignr_epi8::<14>(now, before))
-}
-
-/// The upright lines of cell `c` of pair `n`, from sums of even columns.
-fn lefts(sums: &[u8; BYTES], n: usize, c: usize) -> [u16; PHASES.len()] {
-    PHASES.map(|phase| {
-        let at = c * CELL + phase;
-        let outside = n == 0 && at == 0;
-        if outside { 0 } else { u16::from_le_bytes([sums[at], sums[at + 1]]) }
-    })
-}
-
-/// The level lines of two cells, of the picture and of its difference to the one before.
-#[target_feature(enable = "avx2")]
-fn tops(band: &Band<'_>, at: usize) -> [([u16; PHASES.len()], [u16; PHASES.len()]); CELLS] {
-    let mut out = <[([u16; PHASES.len()], [u16; PHASES.len()]); CELLS]>::default();
-    let zero = _mm256_setzero_si256();
-    for (k, phase) in PHASES.into_iter().enumerate() {
-        let Some(rows) = band.around(phase) else { continue };
-        let [p1, p0, q0, q1] = rows.map(|(current, _)| load(current, at));
-        let [c1, c0, d0, d1] = rows.map(|(current, previous)| change(load(current, at), load(previous, at)));
-        let steps = per_cell64(_mm256_sad_epu8(step(p1, p0, q0, q1), zero));
-        let jumps = per_cell64(_mm256_sad_epu8(step(c1, c0, d0, d1), zero));
-        for (c, cell) in out.iter_mut().enumerate() {
-            (cell.0[k], cell.1[k]) = (steps[c] as u16, jumps[c] as u16);
+#[inline]
+fn fetch(samples: &Samples<'_>, n: usize) {
+    for share in samples.ahead::<{ BYTES * CELL }>(n).into_iter().flatten() {
+        for line in 0..BYTES * CELL / LINE {
+            _mm_prefetch::<_MM_HINT_T1>(share[line * LINE..].as_ptr().cast());
         }
     }
-    out
+}
+
+/// 32 samples from `at`.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn load_row(row: &[u8], at: usize) -> __m256i {
+    let samples: &[u8; BYTES] = row[at..].first_chunk().unwrap_or(&[0; BYTES]);
+    // SAFETY: the reference is to as many readable bytes; the load has no alignment requirement.
+    #[allow(unsafe_code)]
+    unsafe {
+        _mm256_loadu_si256(samples.as_ptr().cast())
+    }
 }
 
 #[allow(unsafe_code)]
@@ -144,56 +381,20 @@ fn sums_avx2(rows: &[&[u8]], step: usize, out: &mut [u32]) {
     let per_vector = BYTES / step;
     let vectors = rows[0].len() / BYTES;
     for (n, places) in out.chunks_exact_mut(per_vector).take(vectors).enumerate() {
-        let zero = _mm256_setzero_si256();
-        let mut sum = zero;
+        let mut sum = _mm256_setzero_si256();
         for row in rows {
-            sum = _mm256_add_epi64(sum, _mm256_sad_epu8(load(row, n * BYTES), zero));
+            sum = _mm256_add_epi64(sum, _mm256_sad_epu8(load_row(row, n * BYTES), _mm256_setzero_si256()));
         }
-        let eights = lanes64(sum);
+        // The sums of a cell fit 32 bits by far.
+        let eights = [
+            _mm256_extract_epi64::<0>(sum) as u32,
+            _mm256_extract_epi64::<1>(sum) as u32,
+            _mm256_extract_epi64::<2>(sum) as u32,
+            _mm256_extract_epi64::<3>(sum) as u32,
+        ];
         for (place, group) in places.iter_mut().zip(eights.chunks_exact(step / 8)) {
             *place = group.iter().sum();
         }
     }
     scalar::sums_from(rows, step, vectors * per_vector, out);
-}
-
-#[target_feature(enable = "avx2")]
-#[allow(unsafe_code)]
-fn load(row: &[u8], at: usize) -> __m256i {
-    let samples: &[u8; BYTES] = row[at..at + BYTES].try_into().unwrap_or(&[0; BYTES]);
-    // SAFETY: the reference is to 32 readable bytes; the load has no alignment requirement.
-    unsafe { _mm256_loadu_si256(samples.as_ptr().cast()) }
-}
-
-#[target_feature(enable = "avx2")]
-fn lanes64(v: __m256i) -> [u32; 4] {
-    // The sums of a cell fit 32 bits by far.
-    [
-        _mm256_extract_epi64::<0>(v) as u32,
-        _mm256_extract_epi64::<1>(v) as u32,
-        _mm256_extract_epi64::<2>(v) as u32,
-        _mm256_extract_epi64::<3>(v) as u32,
-    ]
-}
-
-#[target_feature(enable = "avx2")]
-fn per_cell64(v: __m256i) -> [u32; CELLS] {
-    let lanes = lanes64(v);
-    [lanes[0] + lanes[1], lanes[2] + lanes[3]]
-}
-
-#[target_feature(enable = "avx2")]
-fn per_cell32(v: __m256i) -> [u32; CELLS] {
-    let pairs = _mm256_add_epi32(v, _mm256_bsrli_epi128::<8>(v));
-    let all = _mm256_add_epi32(pairs, _mm256_bsrli_epi128::<4>(pairs));
-    [_mm256_extract_epi32::<0>(all) as u32, _mm256_extract_epi32::<4>(all) as u32]
-}
-
-#[target_feature(enable = "avx2")]
-#[allow(unsafe_code)]
-fn bytes(v: __m256i) -> [u8; BYTES] {
-    let mut out = [0; BYTES];
-    // SAFETY: the array is 32 writable bytes; the store has no alignment requirement.
-    unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), v) };
-    out
 }

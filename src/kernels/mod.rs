@@ -4,6 +4,35 @@
 //! Results are integers (sums, counts, extremes), so that all versions agree with `scalar` bit for bit; means and
 //! roots are taken later, once, in `features`.
 
+/// Calls the macro `$row` for each row of a band: written out for whole bands, so that what depends on the row is known.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! each_row {
+    ($band:expr, $whole:expr, $row:ident) => {
+        if $whole {
+            $row!(0);
+            $row!(1);
+            $row!(2);
+            $row!(3);
+            $row!(4);
+            $row!(5);
+            $row!(6);
+            $row!(7);
+            $row!(8);
+            $row!(9);
+            $row!(10);
+            $row!(11);
+            $row!(12);
+            $row!(13);
+            $row!(14);
+            $row!(15);
+        } else {
+            for y in 0..$band.rows as isize {
+                $row!(y);
+            }
+        }
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "aarch64")]
@@ -12,6 +41,7 @@ mod scalar;
 #[cfg(test)]
 mod tests;
 
+use crate::frame::Plane;
 use std::str::FromStr;
 
 /// Edge of a cell in luma samples: the macroblock of MPEG-2 and H.264, so that coding damage falls on cell edges.
@@ -22,96 +52,167 @@ pub const CELL: usize = 16;
 /// of 8 samples and user interfaces have sides, 6 and 10 are where nothing has.
 pub const PHASES: [usize; 4] = [0, 6, 8, 10];
 
-/// How sharply a picture steps from sample to sample across lines of a cell. A sample counts with what the step over
-/// the line exceeds the steps to its neighbours on both sides by, so that texture, slopes and noise add little.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Steps {
-    /// Sums along the upright lines at [`PHASES`], 0 to 4080 each; 0 where samples are missing at a picture's edge.
-    pub left: [u16; PHASES.len()],
-    /// Sums along the level lines, as `left`.
-    pub top: [u16; PHASES.len()],
-}
+/// Lines of a cell that steps are measured over: at each of [`PHASES`] an upright one, then at each a level one.
+pub const LINES: usize = 2 * PHASES.len();
 
 /// Sums over one cell of the current picture, and against the same cell of the picture before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LumaCell {
     /// Sum of samples, 0 to 65 280.
-    pub sum: u32,
-    /// Sum of squares.
-    pub squares: u32,
+    pub sum: u16,
     /// Sum of absolute differences to the picture before, 0 to 65 280.
-    pub sad: u32,
-    /// Sum of absolute differences of horizontal neighbours inside the cell.
-    pub across: u32,
+    pub sad: u16,
+    /// Sum of absolute differences of horizontal neighbours: 15 pairs in each row, from two samples left of the cell
+    /// on (the first samples of a picture go on to its left). That is where they are also needed for [`Steps`].
+    pub across: u16,
     /// Sum of absolute differences of vertical neighbours inside the cell.
-    pub down: u32,
+    pub down: u16,
     /// Smallest sample.
     pub min: u8,
     /// Largest sample.
     pub max: u8,
-    /// Steps of the picture.
-    pub steps: Steps,
-    /// Steps of half its difference to the picture before: those of the picture that are new here.
-    pub jumps: Steps,
+}
+
+/// How sharply a picture steps from sample to sample across lines of the cells of a band, and how sharply half its
+/// difference to the picture before does: steps that are new. A sample counts with what the step over the line exceeds
+/// the steps to its neighbours on both sides by, so that texture, slopes and noise add little.
+///
+/// Places are sums along a line of 16 samples, 0 to 4080; 0 where samples are missing at a picture's edge. Line `n` of
+/// cell `c` stands at `n * cells + c`: all cells of one line side by side.
+#[derive(Debug)]
+pub struct Steps<'a> {
+    /// Steps of the picture: [`LINES`] times the cells of the band.
+    pub there: &'a mut [u16],
+    /// Steps of the difference, as `there`.
+    pub new: &'a mut [u16],
 }
 
 /// Rows above a band that its upper sides need.
 const ABOVE: usize = 2;
 
-/// Up to 16 rows of the current picture and the same rows of the picture before, all of the same width.
-#[derive(Clone, Copy)]
+/// Up to 16 rows of the current picture and the same rows of the picture before.
+#[derive(Clone, Copy, Debug)]
 pub struct Band<'a> {
-    /// Two rows above, then the rows of the band.
-    current: [&'a [u8]; ABOVE + CELL],
-    previous: [&'a [u8]; ABOVE + CELL],
+    current: Plane<'a>,
+    previous: Plane<'a>,
+    top: usize,
     rows: usize,
-    /// Whether there are rows above.
-    inside: bool,
 }
 
 impl<'a> Band<'a> {
-    /// Pairs of rows, top first; at most 16 are taken. `None` without rows or when their widths differ.
-    pub fn new(rows: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Option<Self> {
-        let mut band = Band { current: [&[]; _], previous: [&[]; _], rows: 0, inside: false };
-        for (current, previous) in rows.take(CELL) {
-            if current.len() != previous.len() || (band.rows > 0 && current.len() != band.width()) {
-                return None;
-            }
-            band.current[ABOVE + band.rows] = current;
-            band.previous[ABOVE + band.rows] = previous;
-            band.rows += 1;
-        }
-        (band.rows > 0).then_some(band)
-    }
-    /// With the two rows above it, upper first. `None` when their widths differ.
-    pub fn below(mut self, above: [(&'a [u8], &'a [u8]); 2]) -> Option<Self> {
-        for (n, (current, previous)) in above.into_iter().enumerate() {
-            if current.len() != self.width() || previous.len() != self.width() {
-                return None;
-            }
-            self.current[n] = current;
-            self.previous[n] = previous;
-        }
-        self.inside = true;
-        Some(self)
+    /// The rows from `top` on. `None` when there are none, or the pictures differ in size.
+    pub fn new(current: Plane<'a>, previous: Plane<'a>, top: usize) -> Option<Self> {
+        let same = (current.width(), current.height()) == (previous.width(), previous.height());
+        let rows = current.height().saturating_sub(top).min(CELL);
+        (same && rows > 0).then_some(Self { current, previous, top, rows })
     }
     /// Samples in a row.
     pub fn width(&self) -> usize {
-        self.current[ABOVE].len()
+        self.current.width()
     }
     /// Cells in the band; the last may be narrower.
     pub fn cells(&self) -> usize {
         self.width().div_ceil(CELL)
     }
-    /// Rows of the current picture, with those of the picture before.
-    fn rows(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
-        let band = *self;
-        (ABOVE..ABOVE + self.rows).map(move |y| (band.current[y], band.previous[y]))
+    /// Whether there are rows above that the upper sides need.
+    fn inside(&self) -> bool {
+        self.top >= ABOVE
     }
-    /// The two rows above row `y`, it and the next, of both pictures; `None` where one is missing.
+    /// Rows of the current picture, with those of the picture before.
+    fn rows(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        (self.top..self.top + self.rows).map(|y| (self.current.row(y), self.previous.row(y)))
+    }
+    /// The two rows above row `y` of the band, it and the next, of both pictures; `None` where one is missing.
     fn around(&self, y: usize) -> Option<[(&'a [u8], &'a [u8]); 4]> {
-        let known = y + 1 < self.rows && (self.inside || y >= ABOVE);
-        known.then(|| std::array::from_fn(|n| (self.current[y + n], self.previous[y + n])))
+        let known = y + 1 < self.rows && (self.inside() || y >= ABOVE);
+        let row = |n: usize| self.top + y + n - ABOVE;
+        known.then(|| [0, 1, 2, 3].map(|n| (self.current.row(row(n)), self.previous.row(row(n)))))
+    }
+}
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+impl Steps<'_> {
+    /// Puts the steps along `line` of cell `n` of `cells`, of the picture and of its difference.
+    #[inline]
+    #[allow(unsafe_code)]
+    fn put(&mut self, cells: usize, n: usize, line: usize, there: u16, new: u16) {
+        let place = line * cells + n;
+        debug_assert!(line < LINES && n < cells);
+        // SAFETY: `Kernels::luma` asserts that there are `LINES * cells` places, and `line` and `n` are constants and
+        // counters below those. Sixteen checks for each cell would cost as much as the sums that they are for.
+        unsafe {
+            *self.there.get_unchecked_mut(place) = there;
+            *self.new.get_unchecked_mut(place) = new;
+        }
+    }
+}
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod samples {
+    use super::{ABOVE, Band};
+    use std::hint::black_box;
+
+    /// The samples of a band by address.
+    #[derive(Clone, Copy)]
+    pub(super) struct Samples<'a> {
+        band: Band<'a>,
+        /// Sample 0 of row 0.
+        current: *const u8,
+        /// As `current`.
+        previous: *const u8,
+        /// What the next band will visit.
+        ahead: [&'a [u8]; 2],
+    }
+
+    /// As many columns as a step visits, of all rows of a band. One stride for both pictures, so that one register for
+    /// each row will do.
+    #[derive(Clone, Copy)]
+    pub(super) struct Column<'a> {
+        band: Band<'a>,
+        x: usize,
+        current: *const u8,
+        previous: *const u8,
+        stride: isize,
+        /// Rows of the band.
+        pub rows: usize,
+        /// Whether the two rows above it can be read too.
+        pub inside: bool,
+    }
+
+    impl<'a> Samples<'a> {
+        /// `None` for pictures of different strides: decoders have one for pictures of one size, or nearly always.
+        pub(super) fn of(band: &Band<'a>) -> Option<Self> {
+            let from = |row: usize| [band.current, band.previous].map(|plane| plane.bytes_from(row));
+            let [current, previous] = from(band.top).map(<[u8]>::as_ptr);
+            let same = band.current.stride() == band.previous.stride();
+            same.then(|| Self { band: *band, current, previous, ahead: from(band.top + band.rows) })
+        }
+
+        /// From column `x` on.
+        #[inline]
+        pub(super) fn column(&self, x: usize) -> Column<'a> {
+            // Known addresses make compilers keep one for each row of both pictures, which no processor has registers for.
+            let [current, previous] = [self.current, self.previous].map(|row| black_box(row.wrapping_add(x)));
+            let (rows, inside) = (self.band.rows, self.band.inside());
+            Column { band: self.band, x, current, previous, stride: self.band.current.stride() as isize, rows, inside }
+        }
+
+        /// What to fetch at step `n` of as many bytes as a step visits: of each picture its share of what lies ahead, in
+        /// the order of addresses. A band has more rows than the prefetchers of processors follow.
+        #[inline]
+        pub(super) fn ahead<const BYTES: usize>(&self, n: usize) -> [Option<&'a [u8; BYTES]>; 2] {
+            self.ahead.map(|bytes| bytes.get(n * BYTES..)?.first_chunk())
+        }
+    }
+
+    impl Column<'_> {
+        /// `count` samples of row `y` of both pictures, which may be -1 and -2 where there are rows above.
+        #[inline]
+        pub(super) fn row(&self, y: isize, count: usize) -> (*const u8, *const u8) {
+            debug_assert!((if self.inside { -(ABOVE as isize) } else { 0 }..self.rows as isize).contains(&y));
+            debug_assert!(self.x + count <= self.band.width());
+            (self.current.wrapping_offset(y * self.stride), self.previous.wrapping_offset(y * self.stride))
+        }
     }
 }
 
@@ -145,7 +246,8 @@ pub struct UnknownLevel {
     known: String,
 }
 
-type LumaFn = fn(&Band<'_>, &mut [LumaCell]);
+type LumaFn = fn(&Band<'_>, &mut [LumaCell], &mut Steps<'_>);
+type GlanceFn = fn(&Band<'_>, &mut [LumaCell]);
 type SumFn = fn(&[&[u8]], usize, &mut [u32]);
 
 /// One version of all kernels. Built once at start, then passed by value.
@@ -153,6 +255,7 @@ type SumFn = fn(&[&[u8]], usize, &mut [u32]);
 pub struct Kernels {
     level: Level,
     luma: LumaFn,
+    glance: GlanceFn,
     sums: SumFn,
 }
 
@@ -184,10 +287,17 @@ impl Kernels {
         self.level
     }
 
-    /// Sums of each cell of a band; `out` has `band.cells()` places.
-    pub fn luma(&self, band: &Band<'_>, out: &mut [LumaCell]) {
-        assert_eq!(out.len(), band.cells());
-        (self.luma)(band, out);
+    /// All of each cell of a band; `cells` has `band.cells()` places, those of `steps` are as many times [`LINES`].
+    pub fn luma(&self, band: &Band<'_>, cells: &mut [LumaCell], steps: &mut Steps<'_>) {
+        assert_eq!(cells.len(), band.cells());
+        assert!([steps.there.len(), steps.new.len()].iter().all(|&places| places == LINES * cells.len()));
+        (self.luma)(band, cells, steps);
+    }
+
+    /// What every picture needs of each cell: `sum`, `sad`, `min` and `max`. The rest of `cells` is set to 0.
+    pub fn glance(&self, band: &Band<'_>, cells: &mut [LumaCell]) {
+        assert_eq!(cells.len(), band.cells());
+        (self.glance)(band, cells);
     }
 
     /// Sums over `step` columns and all `rows` (at most 16, of one width) each: the chroma of a band of cells.

@@ -3,56 +3,85 @@
 use super::{Band, CELL, Kernels, Level, LumaCell, PHASES, Steps};
 use std::ops::Range;
 
-pub(super) const KERNELS: Kernels = Kernels { level: Level::Scalar, luma, sums };
+pub(super) const KERNELS: Kernels = Kernels { level: Level::Scalar, luma, glance, sums };
 
-fn luma(band: &Band<'_>, out: &mut [LumaCell]) {
-    luma_from(band, 0, out);
+fn luma(band: &Band<'_>, cells: &mut [LumaCell], steps: &mut Steps<'_>) {
+    luma_from(band, 0, cells, steps);
 }
 
 /// Cells from number `first` on; also finishes what a wider version leaves over at the right edge.
-pub(super) fn luma_from(band: &Band<'_>, first: usize, out: &mut [LumaCell]) {
-    for (n, cell) in out.iter_mut().enumerate().skip(first) {
-        *cell = LumaCell { min: u8::MAX, ..LumaCell::default() };
-        let span = n * CELL..band.width().min((n + 1) * CELL);
+pub(super) fn luma_from(band: &Band<'_>, first: usize, cells: &mut [LumaCell], steps: &mut Steps<'_>) {
+    glance_from(band, first, cells);
+    let count = cells.len();
+    for (n, cell) in cells.iter_mut().enumerate().skip(first) {
+        let span = span(band, n);
         let mut above: Option<&[u8]> = None;
-        for (current, previous) in band.rows() {
-            let (current, previous) = (&current[span.clone()], &previous[span.clone()]);
-            for (&now, &before) in current.iter().zip(previous) {
-                cell.sum += u32::from(now);
-                cell.squares += u32::from(now) * u32::from(now);
-                cell.sad += u32::from(now.abs_diff(before));
-                cell.min = cell.min.min(now);
-                cell.max = cell.max.max(now);
-            }
-            cell.across += current.windows(2).map(|pair| u32::from(pair[0].abs_diff(pair[1]))).sum::<u32>();
+        for (current, _) in band.rows() {
+            cell.across += (span.start..span.end.min(span.start + CELL - 1)).map(|x| across(current, x)).sum::<u16>();
             if let Some(above) = above {
-                cell.down += above.iter().zip(current).map(|(a, b)| u32::from(a.abs_diff(*b))).sum::<u32>();
+                let pairs = above[span.clone()].iter().zip(&current[span.clone()]);
+                cell.down += pairs.map(|(a, b)| u16::from(a.abs_diff(*b))).sum::<u16>();
             }
             above = Some(current);
         }
-        (cell.steps, cell.jumps) = steps(band, span);
+        for (phase, line) in PHASES.into_iter().zip(0..) {
+            let upright = upright(band, span.start + phase);
+            let level = level(band, span.clone(), phase);
+            let (left, top) = (line * count + n, (line + PHASES.len()) * count + n);
+            (steps.there[left], steps.new[left]) = upright;
+            (steps.there[top], steps.new[top]) = level;
+        }
     }
 }
 
-/// Steps of the picture and of its difference to the one before, for the cell at `span`.
-fn steps(band: &Band<'_>, span: Range<usize>) -> (Steps, Steps) {
-    let (mut steps, mut jumps) = (Steps::default(), Steps::default());
-    for (n, phase) in PHASES.into_iter().enumerate() {
-        let x = span.start + phase;
-        if x >= 2 && x + 1 < band.width() {
-            for (current, previous) in band.rows() {
-                steps.left[n] += step([0, 1, 2, 3].map(|i| current[x + i - 2]));
-                jumps.left[n] += step([0, 1, 2, 3].map(|i| change(current[x + i - 2], previous[x + i - 2])));
-            }
-        }
-        if let Some(rows) = band.around(phase) {
-            for x in span.clone() {
-                steps.top[n] += step(rows.map(|(current, _)| current[x]));
-                jumps.top[n] += step(rows.map(|(current, previous)| change(current[x], previous[x])));
+fn glance(band: &Band<'_>, cells: &mut [LumaCell]) {
+    glance_from(band, 0, cells);
+}
+
+/// As [`luma_from`].
+pub(super) fn glance_from(band: &Band<'_>, first: usize, cells: &mut [LumaCell]) {
+    for (n, cell) in cells.iter_mut().enumerate().skip(first) {
+        *cell = LumaCell { min: u8::MAX, ..LumaCell::default() };
+        let span = span(band, n);
+        for (current, previous) in band.rows() {
+            for (&now, &before) in current[span.clone()].iter().zip(&previous[span.clone()]) {
+                cell.sum += u16::from(now);
+                cell.sad += u16::from(now.abs_diff(before));
+                cell.min = cell.min.min(now);
+                cell.max = cell.max.max(now);
             }
         }
     }
-    (steps, jumps)
+}
+
+/// Columns of cell `n`.
+fn span(band: &Band<'_>, n: usize) -> Range<usize> {
+    n * CELL..band.width().min((n + 1) * CELL)
+}
+
+/// Step from the second sample left of `x` to the first.
+fn across(row: &[u8], x: usize) -> u16 {
+    u16::from(row[x.saturating_sub(2)].abs_diff(row[x.saturating_sub(1)]))
+}
+
+/// Along the upright line left of column `x`, of the picture and of its difference to the one before.
+fn upright(band: &Band<'_>, x: usize) -> (u16, u16) {
+    if x < 2 || x + 1 >= band.width() {
+        return (0, 0);
+    }
+    band.rows().fold((0, 0), |(there, new), (current, previous)| {
+        let around = [0, 1, 2, 3].map(|i| (current[x + i - 2], previous[x + i - 2]));
+        (there + step(around.map(|(now, _)| now)), new + step(around.map(change)))
+    })
+}
+
+/// Along the level line above row `y` of the cell at `span`.
+fn level(band: &Band<'_>, span: Range<usize>, y: usize) -> (u16, u16) {
+    let Some(rows) = band.around(y) else { return (0, 0) };
+    span.fold((0, 0), |(there, new), x| {
+        let around = rows.map(|(current, previous)| (current[x], previous[x]));
+        (there + step(around.map(|(now, _)| now)), new + step(around.map(change)))
+    })
 }
 
 /// By how much the step in the middle exceeds both beside it.
@@ -61,7 +90,7 @@ fn step([p1, p0, q0, q1]: [u8; 4]) -> u16 {
 }
 
 /// Half the difference, about 128: what the averaging instructions of all processors give.
-fn change(now: u8, before: u8) -> u8 {
+fn change((now, before): (u8, u8)) -> u8 {
     ((u16::from(now) + u16::from(!before) + 1) >> 1) as u8
 }
 

@@ -4,8 +4,8 @@
 //! what damage makes. Corners of lattices shifted against the grid are as frequent in any programme, so they are
 //! subtracted.
 
-use crate::features::Grid;
-use crate::kernels::{CELL, LumaCell, PHASES, Steps};
+use crate::features::{Grid, Lines};
+use crate::kernels::{CELL, PHASES};
 
 /// Samples along a side.
 const SIDE: u16 = CELL as u16;
@@ -30,50 +30,64 @@ pub(super) struct Corners {
 
 impl Corners {
     /// Of one picture.
-    pub(super) fn count(grid: Grid, cells: &[LumaCell]) -> Self {
+    pub(super) fn count(grid: Grid, lines: &Lines) -> Self {
         let mut counts = [[0_u32; 3]; PHASES.len()];
-        for index in 0..cells.len() {
-            let (jumps, steps) = (
-                Around::of(grid, cells, index, |cell| &cell.jumps),
-                Around::of(grid, cells, index, |cell| &cell.steps),
-            );
+        for row in 0..grid.rows {
+            let below = row + 1 < grid.rows;
             for (phase, count) in counts.iter_mut().enumerate() {
-                let jump = jumps.corner(phase);
-                count[0] += u32::from(jump > NEW);
-                count[1] += u32::from(jump > SHARP);
-                count[2] += u32::from(steps.corner(phase) > VISIBLE);
+                let new = Sides::of(lines.new(row), below.then(|| lines.new(row + 1)), grid.columns, phase);
+                let there = Sides::of(lines.there(row), below.then(|| lines.there(row + 1)), grid.columns, phase);
+                let [soft, sharp] = new.above([NEW, SHARP]);
+                let [visible] = there.above([VISIBLE]);
+                *count = [count[0] + soft, count[1] + sharp, count[2] + visible];
             }
         }
         let excess = |kind: usize| {
             let shifted = counts[1..].iter().map(|count| count[kind]).max().unwrap_or(0);
-            f64::from(counts[0][kind].saturating_sub(shifted)) * 100.0 / cells.len().max(1) as f64
+            f64::from(counts[0][kind].saturating_sub(shifted)) * 100.0 / grid.len().max(1) as f64
         };
         Self { new: excess(0), sharp: excess(1), visible: excess(2) }
     }
 }
 
-/// The lines around one cell: its left and upper ones, and those of its neighbours that bound it.
-pub(super) struct Around<'a> {
-    own: &'a Steps,
-    right: Option<&'a Steps>,
-    below: Option<&'a Steps>,
+/// The lines around each cell of a row, of one lattice: its left and upper ones, and those of its neighbours that
+/// bound it.
+#[derive(Clone, Copy)]
+pub(super) struct Sides<'a> {
+    left: &'a [u16],
+    top: &'a [u16],
+    /// The last row has no lines below it.
+    bottom: &'a [u16],
 }
 
-impl<'a> Around<'a> {
-    /// Of cell `index`.
-    pub(super) fn of(grid: Grid, cells: &'a [LumaCell], index: usize, kind: fn(&LumaCell) -> &Steps) -> Self {
-        let (column, row) = grid.place(index);
-        Self {
-            own: kind(&cells[index]),
-            right: (column + 1 < grid.columns).then(|| kind(&cells[index + 1])),
-            below: (row + 1 < grid.rows).then(|| kind(&cells[index + grid.columns])),
-        }
+impl<'a> Sides<'a> {
+    /// Of lattice `phase` in a row of cells and the one below it.
+    pub(super) fn of(row: &'a [u16], below: Option<&'a [u16]>, columns: usize, phase: usize) -> Self {
+        let line = |row: &'a [u16], line: usize| &row[line * columns..][..columns];
+        let top = line(row, PHASES.len() + phase);
+        Self { left: line(row, phase), top, bottom: below.map_or(top, |row| line(row, PHASES.len() + phase)) }
     }
-    /// The sharper upright line and the sharper level one; the weaker of the two.
-    pub(super) fn corner(&self, phase: usize) -> u16 {
-        let upright = self.own.left[phase].max(self.right.map_or(0, |steps| steps.left[phase]));
-        let level = self.own.top[phase].max(self.below.map_or(0, |steps| steps.top[phase]));
-        upright.min(level)
+
+    /// Of cell `column`: the sharper upright line and the sharper level one; the weaker of the two.
+    pub(super) fn corner(&self, column: usize) -> u16 {
+        let right = self.left.get(column + 1).copied().unwrap_or(0);
+        self.left[column].max(right).min(self.top[column].max(self.bottom[column]))
+    }
+
+    /// Corners of the row above each of `limits`.
+    fn above<const N: usize>(&self, limits: [u16; N]) -> [u32; N] {
+        let Some(last) = self.left.len().checked_sub(1) else { return [0; N] };
+        // A row has 512 cells at most, so counts fit the type of what is compared: compilers like that.
+        let mut counts = [0_u16; N];
+        let sides = self.left[..last].iter().zip(&self.left[1..]).zip(&self.top[..last]).zip(&self.bottom[..last]);
+        for (((&left, &right), &top), &bottom) in sides {
+            let corner = left.max(right).min(top.max(bottom));
+            for (count, limit) in counts.iter_mut().zip(limits) {
+                *count += u16::from(corner > limit);
+            }
+        }
+        let corner = self.corner(last);
+        std::array::from_fn(|n| u32::from(counts[n]) + u32::from(corner > limits[n]))
     }
 }
 
@@ -81,37 +95,50 @@ impl<'a> Around<'a> {
 mod tests {
     use super::*;
 
-    fn cells(grid: Grid, lined: &[usize], phase: usize) -> Vec<LumaCell> {
-        let mut cells = vec![LumaCell::default(); grid.len()];
+    fn lines(grid: Grid, lined: &[usize], phase: usize) -> Lines {
+        let mut lines = Lines::of(grid);
         for &index in lined {
-            let mut steps = Steps::default();
-            (steps.left[phase], steps.top[phase]) = (4000, 4000);
-            (cells[index].steps, cells[index].jumps) = (steps, steps);
+            draw(&mut lines, grid, index, phase, true);
         }
-        cells
+        lines
+    }
+
+    /// Draws a sharp corner at a cell, new and, if `there`, in the picture too.
+    fn draw(lines: &mut Lines, grid: Grid, index: usize, phase: usize, there: bool) {
+        let (column, row) = grid.place(index);
+        let steps = lines.row_mut(row);
+        for line in [phase, PHASES.len() + phase] {
+            steps.new[line * grid.columns + column] = 4000;
+            if there {
+                steps.there[line * grid.columns + column] = 4000;
+            }
+        }
     }
 
     #[test]
     fn corners_on_the_grid_count_and_others_cancel() {
         let grid = Grid::new(160, 160);
         let some = [11, 33, 55, 77];
-        let corners = Corners::count(grid, &cells(grid, &some, 0));
+        let corners = Corners::count(grid, &lines(grid, &some, 0));
         assert_eq!(corners, Corners { new: 4.0, sharp: 4.0, visible: 4.0 });
-        assert_eq!(Corners::count(grid, &cells(grid, &some, 2)), Corners::default());
-        let mut both = cells(grid, &some, 0);
-        for (cell, shifted) in both.iter_mut().zip(cells(grid, &some, 2)) {
-            cell.jumps.left[2] = shifted.jumps.left[2];
-            cell.jumps.top[2] = shifted.jumps.top[2];
-        }
+        assert_eq!(Corners::count(grid, &lines(grid, &some, 2)), Corners::default());
+        let mut both = lines(grid, &some, 0);
+        some.iter().for_each(|&index| draw(&mut both, grid, index, 2, false));
         assert_eq!(Corners::count(grid, &both), Corners { new: 0.0, sharp: 0.0, visible: 4.0 });
+    }
+
+    #[test]
+    fn corners_at_the_edges_count_too() {
+        let grid = Grid::new(160, 160);
+        assert_eq!(Corners::count(grid, &lines(grid, &[9, 90, 99], 0)).new, 3.0);
     }
 
     #[test]
     fn one_line_has_no_corners() {
         let grid = Grid::new(160, 160);
-        let mut cells = vec![LumaCell::default(); grid.len()];
-        (0..10).for_each(|row| cells[row * 10 + 4].jumps.left[0] = 4000);
-        assert_eq!(Corners::count(grid, &cells), Corners::default());
-        assert_eq!(Corners::count(Grid::default(), &[]), Corners::default());
+        let mut lines = Lines::of(grid);
+        (0..10).for_each(|row| lines.row_mut(row).new[4] = 4000);
+        assert_eq!(Corners::count(grid, &lines), Corners::default());
+        assert_eq!(Corners::count(Grid::default(), &Lines::default()), Corners::default());
     }
 }

@@ -1,7 +1,7 @@
 //! Which cells are damaged: where and how much of the picture, for the alert and its picture.
 
 use super::super::Region;
-use super::lattice::Around;
+use super::lattice::Sides;
 use crate::features::{Grid, VideoFeatures};
 use crate::kernels::CELL;
 
@@ -48,12 +48,16 @@ impl Marks {
 
     /// Marks what is new in this picture and lets go of what has been quiet.
     pub(super) fn look(&mut self, features: &VideoFeatures) {
-        for (index, left) in self.left.iter_mut().enumerate() {
-            let cell = &features.cells[index];
-            let before = &features.before[index];
-            let corner = Around::of(self.grid, &features.cells, index, |cell| &cell.jumps).corner(0);
-            let blank = cell.max - cell.min <= BLANK.0 && before.max - before.min > BLANK.1;
-            *left = if corner > MARK || blank { STAY } else { left.saturating_sub(1) };
+        let grid = self.grid;
+        for (row, left) in self.left.chunks_exact_mut(grid.columns.max(1)).enumerate() {
+            let below = (row + 1 < grid.rows).then(|| features.lines.new(row + 1));
+            let sides = Sides::of(features.lines.new(row), below, grid.columns, 0);
+            for (column, left) in left.iter_mut().enumerate() {
+                let index = grid.index(column, row);
+                let (cell, before) = (&features.cells[index], &features.before[index]);
+                let blank = cell.max - cell.min <= BLANK.0 && before.max - before.min > BLANK.1;
+                *left = if sides.corner(column) > MARK || blank { STAY } else { left.saturating_sub(1) };
+            }
         }
         for index in 0..self.left.len() {
             // Edges surround damage: a cell between marked ones is part of it.

@@ -18,6 +18,10 @@ const PAST: Duration = Duration::from_millis(1_500);
 const MOVING: f64 = 0.002;
 /// Pictures that must have moved: fewer tell nothing about how they came to rest.
 const MOVING_PICTURES: usize = 4;
+/// Steady motion has been seen for this long, in so many pictures: a source may be looked at less often than it shows.
+const STEADY: Duration = Duration::from_millis(360);
+/// As above.
+const STEADY_PICTURES: usize = 6;
 /// Motion stopped abruptly when one of its last two pictures still changed this much of the usual. A pan that slows
 /// down over four pictures reaches 0.4.
 const ABRUPT: f64 = 0.6;
@@ -130,10 +134,12 @@ impl Scene {
             }
         }
         let enough = pictures >= MOVING_PICTURES;
+        let ends = moving().next().zip(moving().last());
+        let lasted = ends.map_or(Duration::ZERO, |(first, last)| last.seen.at.since(first.seen.at));
         Motion {
             usual: median(moving().map(|past| past.seen.moved)),
             abrupt: enough && last.iter().rev().take(2).any(|&change_last| change_last >= ABRUPT * change),
-            steady: pictures >= 10 && pictures as f64 >= 0.9 * recent().count() as f64,
+            steady: lasted >= STEADY && pictures >= STEADY_PICTURES && pictures as f64 >= 0.9 * recent().count() as f64,
             any: enough,
             cut: self.past.iter().rev().take(CUT_PICTURES).any(|past| past.cut),
         }
