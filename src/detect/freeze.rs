@@ -33,12 +33,45 @@ const TILES: usize = 16;
 /// One number for each coarse tile.
 type PerTile = [u32; TILES * TILES];
 
+/// How the cells lie in the coarse tiles: runs of cells next to each other in one tile, row by row.
+#[derive(Clone, Debug, Default)]
+struct Tiles {
+    runs: Vec<(u8, u16)>,
+    cells: usize,
+}
+
+impl Tiles {
+    fn of(grid: Grid) -> Self {
+        let mut runs: Vec<(u8, u16)> = Vec::new();
+        for index in 0..grid.len() {
+            let tile = tile(grid, index);
+            match runs.last_mut() {
+                Some((last, cells)) if *last == tile && index % grid.columns > 0 => *cells += 1,
+                _ => runs.push((tile, 1)),
+            }
+        }
+        Self { runs, cells: grid.len() }
+    }
+
+    /// Cells in each tile whose numbers in `a` and `b` are `different`.
+    fn count(&self, mut a: &[f32], mut b: &[f32], different: impl Fn(f32, f32) -> bool) -> PerTile {
+        let mut counts = [0; TILES * TILES];
+        for &(tile, cells) in &self.runs {
+            let (here, there);
+            (here, a) = a.split_at(usize::from(cells));
+            (there, b) = b.split_at(usize::from(cells));
+            let count: u32 = here.iter().zip(there).map(|(&a, &b)| u32::from(different(a, b))).sum();
+            counts[usize::from(tile)] += count;
+        }
+        counts
+    }
+}
+
 /// Follows the picture of one source.
 #[derive(Clone, Debug)]
 pub struct Freeze {
     grid: Grid,
-    /// The tile of each cell.
-    tiles: Vec<u8>,
+    tiles: Tiles,
     scene: Scene,
     /// Nothing moves at all.
     whole: Rest,
@@ -53,7 +86,7 @@ impl Default for Freeze {
     fn default() -> Self {
         Self {
             grid: Grid::default(),
-            tiles: Vec::new(),
+            tiles: Tiles::default(),
             scene: Scene::default(),
             whole: Rest::new(false),
             but_overlay: Rest::new(true),
@@ -95,7 +128,7 @@ impl Freeze {
         let grid = features.grid;
         if grid != self.grid {
             self.grid = grid;
-            self.tiles = (0..grid.len()).map(|index| tile(grid, index)).collect();
+            self.tiles = Tiles::of(grid);
         }
         self.scene.restart(features);
         self.whole.restart(features);
@@ -113,18 +146,14 @@ impl Freeze {
         // A camera that opens its iris changes every cell and moves none.
         let brighter = features.luma_mean - self.luma_mean;
         self.luma_mean = features.luma_mean;
-        let mut moved: PerTile = [0; TILES * TILES];
-        let mut change = 0.0;
-        for (index, &tile) in self.tiles.iter().enumerate() {
-            let mean = features.cell_mean(index);
-            let before = f64::from(features.means_before[index]);
+        let (step_min, brighter) = (step_min as f32, brighter as f32);
+        let (means, before) = (&features.means, &features.means_before);
+        let moved = self.tiles.count(means, before, |mean, before| {
             let step = mean - before;
-            change += step.abs();
-            if step.abs().min((step - brighter).abs()) > step_min {
-                moved[usize::from(tile)] += 1;
-            }
-        }
-        let cells = self.tiles.len().max(1) as f64;
+            step.abs().min((step - brighter).abs()) > step_min
+        });
+        let change: f64 = means.iter().zip(before).map(|(mean, before)| f64::from((mean - before).abs())).sum();
+        let cells = self.tiles.cells.max(1) as f64;
         let seen = Seen {
             at: features.stamp.at,
             moved: f64::from(moved.iter().sum::<u32>()) / cells,

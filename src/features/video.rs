@@ -2,7 +2,7 @@
 
 use super::{Correlation, Grid};
 use crate::frame::{DecodeEvidence, FieldOrder, Frame, Plane, Range};
-use crate::kernels::{Band, CELL, Kernels, LINES, LumaCell, Steps};
+use crate::kernels::{Band, CELL, Kernels, LINES, LumaCell, Steps, Strip};
 use crate::time::Stamp;
 
 /// Rows and columns from which the histogram takes its samples: every fourth of each, 1/16 of the picture, ...
@@ -122,7 +122,7 @@ pub struct VideoAnalyzer {
     means_in_full: Vec<f32>,
     /// Samples in each cell.
     areas: Vec<u16>,
-    sums: Vec<u32>,
+    sums: Vec<u16>,
     features: VideoFeatures,
 }
 
@@ -273,14 +273,19 @@ impl VideoAnalyzer {
 }
 
 /// Means of the cells in row `row` of one chroma plane.
-fn mean_chroma(kernels: Kernels, plane: Plane<'_>, (x, y): (u8, u8), row: usize, sums: &mut [u32], means: &mut [u16]) {
+fn mean_chroma(kernels: Kernels, plane: Plane<'_>, (x, y): (u8, u8), row: usize, sums: &mut [u16], means: &mut [u16]) {
     let (step, tall) = (CELL >> x, CELL >> y);
-    let mut rows: heapless::Vec<&[u8], CELL> = heapless::Vec::new();
-    rows.extend((row * tall..plane.height().min((row + 1) * tall)).map(|y| plane.row(y)));
-    kernels.sums(&rows, step, sums);
-    for (column, (mean, sum)) in means.iter_mut().zip(sums).enumerate() {
-        let wide = (plane.width() - column * step).min(step);
-        *mean = (*sum * 16 / (wide * rows.len()) as u32) as u16;
+    let Some(strip) = Strip::new(plane, row * tall, tall, step) else { return };
+    kernels.sums(&strip, sums);
+    let mean = |sum: u16, samples: usize| (u32::from(sum) * 16 / samples as u32) as u16;
+    let samples = step * strip.rows();
+    for (place, &sum) in means.iter_mut().zip(&*sums) {
+        // Nearly always, and a division is dear.
+        *place = if samples == 64 { sum / 4 } else { mean(sum, samples) };
+    }
+    let narrow = plane.width() % step;
+    if let (Some(place), Some(&sum), 1..) = (means.last_mut(), sums.last(), narrow) {
+        *place = mean(sum, narrow * strip.rows());
     }
 }
 
@@ -295,7 +300,18 @@ fn sampling(grid: Grid) -> (usize, usize) {
 }
 
 fn count(histogram: &mut [u32; 256], row: &[u8], step: usize) {
-    for &sample in row.iter().skip(step / 2).step_by(step) {
+    match step {
+        4 => count_each::<4>(histogram, row),
+        8 => count_each::<8>(histogram, row),
+        16 => count_each::<16>(histogram, row),
+        _ => row.iter().skip(step / 2).step_by(step).for_each(|&sample| histogram[usize::from(sample)] += 1),
+    }
+}
+
+fn count_each<const STEP: usize>(histogram: &mut [u32; 256], row: &[u8]) {
+    let (whole, rest) = row.as_chunks::<STEP>();
+    whole.iter().for_each(|samples| histogram[usize::from(samples[STEP / 2])] += 1);
+    if let Some(&sample) = rest.get(STEP / 2) {
         histogram[usize::from(sample)] += 1;
     }
 }

@@ -1,7 +1,7 @@
 //! x86-64 with AVX2: two cells per step.
 
 use super::samples::{Column, Samples};
-use super::{Band, CELL, Kernels, Level, LumaCell, PHASES, Steps, scalar};
+use super::{Band, CELL, Kernels, Level, LumaCell, PHASES, Steps, Strip, scalar};
 use std::arch::x86_64::*;
 
 /// `None` on processors without AVX2.
@@ -179,6 +179,7 @@ impl Slope {
 
 /// Whole rows of the cells, and the level lines in them.
 #[target_feature(enable = "avx2")]
+#[allow(unused_assignments, reason = "of the last row")]
 fn level<const WHOLE: bool>(column: &Column<'_>) -> (Seen, Level4) {
     let zero = _mm256_setzero_si256();
     let mut seen = Seen::new();
@@ -203,7 +204,7 @@ fn level<const WHOLE: bool>(column: &Column<'_>) -> (Seen, Level4) {
                     11 => lines.add::<48>(there, new),
                     _ => {}
                 }
-            } else if y + 1 < CELL as isize {
+            } else {
                 slope.last = now;
             }
         };
@@ -358,43 +359,39 @@ fn fetch(samples: &Samples<'_>, n: usize) {
     }
 }
 
-/// 32 samples from `at`.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn load_row(row: &[u8], at: usize) -> __m256i {
-    let samples: &[u8; BYTES] = row[at..].first_chunk().unwrap_or(&[0; BYTES]);
-    // SAFETY: the reference is to as many readable bytes; the load has no alignment requirement.
-    #[allow(unsafe_code)]
-    unsafe {
-        _mm256_loadu_si256(samples.as_ptr().cast())
-    }
-}
-
 #[allow(unsafe_code)]
-fn sums(rows: &[&[u8]], step: usize, out: &mut [u32]) {
+fn sums(strip: &Strip<'_>, out: &mut [u16]) {
     // SAFETY: this function is only reached through `kernels()`, which looked for AVX2.
-    unsafe { sums_avx2(rows, step, out) }
+    unsafe { sums_avx2(strip, out) }
 }
 
 #[target_feature(enable = "avx2")]
-fn sums_avx2(rows: &[&[u8]], step: usize, out: &mut [u32]) {
-    let per_vector = BYTES / step;
-    let vectors = rows[0].len() / BYTES;
+fn sums_avx2(strip: &Strip<'_>, out: &mut [u16]) {
+    let per_vector = BYTES / strip.step;
+    let vectors = strip.plane.width() / BYTES;
+    let (start, stride) = (strip.plane.bytes_from(strip.top).as_ptr(), strip.plane.stride());
     for (n, places) in out.chunks_exact_mut(per_vector).take(vectors).enumerate() {
         let mut sum = _mm256_setzero_si256();
-        for row in rows {
-            sum = _mm256_add_epi64(sum, _mm256_sad_epu8(load_row(row, n * BYTES), _mm256_setzero_si256()));
+        for y in 0..strip.rows {
+            // SAFETY: a strip's rows are rows of its plane, and these are 32 of its `width` columns; no alignment is asked for.
+            #[allow(unsafe_code)]
+            let row = unsafe { _mm256_loadu_si256(start.add(y * stride + n * BYTES).cast()) };
+            sum = _mm256_add_epi64(sum, _mm256_sad_epu8(row, _mm256_setzero_si256()));
         }
-        // The sums of a cell fit 32 bits by far.
+        if strip.step == CELL {
+            sum = _mm256_add_epi64(sum, _mm256_bsrli_epi128::<8>(sum));
+        }
         let eights = [
-            _mm256_extract_epi64::<0>(sum) as u32,
-            _mm256_extract_epi64::<1>(sum) as u32,
-            _mm256_extract_epi64::<2>(sum) as u32,
-            _mm256_extract_epi64::<3>(sum) as u32,
+            _mm256_extract_epi64::<0>(sum) as u16,
+            _mm256_extract_epi64::<1>(sum) as u16,
+            _mm256_extract_epi64::<2>(sum) as u16,
+            _mm256_extract_epi64::<3>(sum) as u16,
         ];
-        for (place, group) in places.iter_mut().zip(eights.chunks_exact(step / 8)) {
-            *place = group.iter().sum();
+        match places {
+            [a, b, c, d] => [*a, *b, *c, *d] = eights,
+            [a, b] => [*a, *b] = [eights[0], eights[2]],
+            _ => {}
         }
     }
-    scalar::sums_from(rows, step, vectors * per_vector, out);
+    scalar::sums_from(strip, vectors * per_vector, out);
 }

@@ -216,6 +216,31 @@ mod samples {
     }
 }
 
+/// Up to 16 rows of a plane, in steps of 8 or 16 columns: the chroma of a band of cells.
+#[derive(Clone, Copy, Debug)]
+pub struct Strip<'a> {
+    plane: Plane<'a>,
+    top: usize,
+    rows: usize,
+    step: usize,
+}
+
+impl<'a> Strip<'a> {
+    /// `rows` rows from `top` on, fewer at the lower edge. `None` when there are none, or `rows` or `step` is not 8 or 16.
+    pub fn new(plane: Plane<'a>, top: usize, rows: usize, step: usize) -> Option<Self> {
+        let known = matches!(rows, 8 | 16) && matches!(step, 8 | 16) && top < plane.height();
+        known.then(|| Self { plane, top, rows: rows.min(plane.height() - top), step })
+    }
+    /// Rows there are.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+    /// Steps in a row; the last may be narrower.
+    pub fn steps(&self) -> usize {
+        self.plane.width().div_ceil(self.step)
+    }
+}
+
 /// An instruction set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
@@ -248,7 +273,7 @@ pub struct UnknownLevel {
 
 type LumaFn = fn(&Band<'_>, &mut [LumaCell], &mut Steps<'_>);
 type GlanceFn = fn(&Band<'_>, &mut [LumaCell]);
-type SumFn = fn(&[&[u8]], usize, &mut [u32]);
+type SumFn = fn(&Strip<'_>, &mut [u16]);
 
 /// One version of all kernels. Built once at start, then passed by value.
 #[derive(Clone, Copy)]
@@ -300,12 +325,10 @@ impl Kernels {
         (self.glance)(band, cells);
     }
 
-    /// Sums over `step` columns and all `rows` (at most 16, of one width) each: the chroma of a band of cells.
-    pub fn sums(&self, rows: &[&[u8]], step: usize, out: &mut [u32]) {
-        assert!(matches!(step, 8 | 16) && !rows.is_empty() && rows.len() <= CELL);
-        assert!(rows.iter().all(|row| row.len() == rows[0].len()));
-        assert_eq!(out.len(), rows[0].len().div_ceil(step));
-        (self.sums)(rows, step, out);
+    /// Sums over the columns of each step of a strip; `out` has `strip.steps()` places.
+    pub fn sums(&self, strip: &Strip<'_>, out: &mut [u16]) {
+        assert_eq!(out.len(), strip.steps());
+        (self.sums)(strip, out);
     }
 }
 

@@ -1,7 +1,7 @@
 //! AArch64 Advanced SIMD: one cell per step. Every AArch64 processor that runs Linux has it.
 
 use super::samples::{Column, Samples};
-use super::{Band, CELL, Kernels, Level, LumaCell, PHASES, Steps, scalar};
+use super::{Band, CELL, Kernels, Level, LumaCell, PHASES, Steps, Strip, scalar};
 use std::arch::aarch64::*;
 
 /// Always there.
@@ -149,6 +149,7 @@ impl Slope {
 
 /// Whole rows of the cell, and the level lines in it: each of the picture and of its change.
 #[target_feature(enable = "neon")]
+#[allow(unused_assignments, reason = "of the last row")]
 fn level<const WHOLE: bool>(column: &Column<'_>) -> (Seen, [(u16, u16); PHASES.len()]) {
     let mut seen = Seen::new();
     let mut lines = [(0, 0); PHASES.len()];
@@ -174,7 +175,7 @@ fn level<const WHOLE: bool>(column: &Column<'_>) -> (Seen, [(u16, u16); PHASES.l
                 if let Some(line) = line {
                     lines[line] = (vaddlvq_u8(excess.0), vaddlvq_u8(excess.1));
                 }
-            } else if y + 1 < CELL as isize {
+            } else {
                 slope.last = now;
             }
         };
@@ -311,37 +312,30 @@ fn fetch(samples: &Samples<'_>, n: usize) {
     }
 }
 
-/// 16 samples from `at`.
-#[target_feature(enable = "neon")]
-#[inline]
-fn load_row(row: &[u8], at: usize) -> uint8x16_t {
-    let samples: &[u8; CELL] = row[at..].first_chunk().unwrap_or(&[0; CELL]);
-    // SAFETY: the reference is to as many readable bytes; the load has no alignment requirement.
-    #[allow(unsafe_code)]
-    unsafe {
-        vld1q_u8(samples.as_ptr())
-    }
-}
-
 #[allow(unsafe_code)]
-fn sums(rows: &[&[u8]], step: usize, out: &mut [u32]) {
+fn sums(strip: &Strip<'_>, out: &mut [u16]) {
     // SAFETY: NEON is part of the baseline of every aarch64 Linux target.
-    unsafe { sums_neon(rows, step, out) }
+    unsafe { sums_neon(strip, out) }
 }
 
 #[target_feature(enable = "neon")]
-fn sums_neon(rows: &[&[u8]], step: usize, out: &mut [u32]) {
-    let per_vector = CELL / step;
-    let vectors = rows[0].len() / CELL;
+fn sums_neon(strip: &Strip<'_>, out: &mut [u16]) {
+    let per_vector = CELL / strip.step;
+    let vectors = strip.plane.width() / CELL;
+    let (start, stride) = (strip.plane.bytes_from(strip.top).as_ptr(), strip.plane.stride());
     for (n, places) in out.chunks_exact_mut(per_vector).take(vectors).enumerate() {
         let mut sum = vdupq_n_u16(0);
-        for row in rows {
-            sum = vpadalq_u8(sum, load_row(row, n * CELL));
+        for y in 0..strip.rows {
+            // SAFETY: a strip's rows are rows of its plane, and these are 16 of its `width` columns; no alignment is asked for.
+            #[allow(unsafe_code)]
+            let row = unsafe { vld1q_u8(start.add(y * stride + n * CELL)) };
+            sum = vpadalq_u8(sum, row);
         }
-        let halves = [vaddlv_u16(vget_low_u16(sum)), vaddlv_u16(vget_high_u16(sum))];
-        for (place, group) in places.iter_mut().zip(halves.chunks_exact(step / 8)) {
-            *place = group.iter().sum();
+        match places {
+            [a, b] => [*a, *b] = [vaddv_u16(vget_low_u16(sum)), vaddv_u16(vget_high_u16(sum))],
+            [a] => *a = vaddvq_u16(sum),
+            _ => {}
         }
     }
-    scalar::sums_from(rows, step, vectors * per_vector, out);
+    scalar::sums_from(strip, vectors * per_vector, out);
 }

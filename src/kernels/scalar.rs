@@ -1,6 +1,6 @@
 //! The reference: written to be read. The other versions must agree with it bit for bit.
 
-use super::{Band, CELL, Kernels, Level, LumaCell, PHASES, Steps};
+use super::{Band, CELL, Kernels, Level, LumaCell, PHASES, Steps, Strip};
 use std::ops::Range;
 
 pub(super) const KERNELS: Kernels = Kernels { level: Level::Scalar, luma, glance, sums };
@@ -94,14 +94,15 @@ fn change((now, before): (u8, u8)) -> u8 {
     ((u16::from(now) + u16::from(!before) + 1) >> 1) as u8
 }
 
-fn sums(rows: &[&[u8]], step: usize, out: &mut [u32]) {
-    sums_from(rows, step, 0, out);
+fn sums(strip: &Strip<'_>, out: &mut [u16]) {
+    sums_from(strip, 0, out);
 }
 
 /// Sums from number `first` on.
-pub(super) fn sums_from(rows: &[&[u8]], step: usize, first: usize, out: &mut [u32]) {
+pub(super) fn sums_from(strip: &Strip<'_>, first: usize, out: &mut [u16]) {
     for (n, sum) in out.iter_mut().enumerate().skip(first) {
-        let span = n * step..rows[0].len().min((n + 1) * step);
-        *sum = rows.iter().map(|row| row[span.clone()].iter().map(|&s| u32::from(s)).sum::<u32>()).sum();
+        let span = n * strip.step..strip.plane.width().min((n + 1) * strip.step);
+        let rows = (strip.top..strip.top + strip.rows).map(|y| &strip.plane.row(y)[span.clone()]);
+        *sum = rows.flatten().map(|&sample| u16::from(sample)).sum();
     }
 }

@@ -85,23 +85,18 @@ fn every_version_agrees_with_the_reference() {
         let now = Area::new(&mut chance, width, height, stride);
         let before = Area::new(&mut chance, width, height, if case % 9 == 0 { stride + 1 } else { stride });
         let band = band(&now, &before, chance.below(height));
-        let rows: Vec<&[u8]> = band.rows().map(|(row, _)| row).collect();
-        let step = [8, 16][chance.below(2)];
+        let strip = Strip::new(now.plane(), chance.below(height), [8, 16][chance.below(2)], [8, 16][chance.below(2)]);
+        let strip = strip.expect("rows of the plane");
         let run = |set: &Kernels| {
             let mut glanced = vec![LumaCell { across: 77, ..LumaCell::default() }; band.cells()];
-            let mut sums = vec![77; width.div_ceil(step)];
+            let mut sums = vec![77; strip.steps()];
             set.glance(&band, &mut glanced);
-            set.sums(&rows, step, &mut sums);
+            set.sums(&strip, &mut sums);
             (look(set, &band), glanced, sums)
         };
         let reference = run(&scalar::KERNELS);
         for set in Kernels::available() {
-            assert_eq!(
-                run(&set),
-                reference,
-                "{set:?} width {width} rows {} step {step} case {case} seed {seed}",
-                rows.len()
-            );
+            assert_eq!(run(&set), reference, "{set:?} {band:?} {strip:?} case {case} seed {seed}");
         }
     }
 }

@@ -77,17 +77,17 @@ impl<'a> Sides<'a> {
     /// Corners of the row above each of `limits`.
     fn above<const N: usize>(&self, limits: [u16; N]) -> [u32; N] {
         let Some(last) = self.left.len().checked_sub(1) else { return [0; N] };
-        // A row has 512 cells at most, so counts fit the type of what is compared: compilers like that.
-        let mut counts = [0_u16; N];
+        // Sums are 4080 at most and a row has 512 cells: signed words will do, of which every processor finds the larger.
+        let mut counts = [0_i16; N];
         let sides = self.left[..last].iter().zip(&self.left[1..]).zip(&self.top[..last]).zip(&self.bottom[..last]);
         for (((&left, &right), &top), &bottom) in sides {
-            let corner = left.max(right).min(top.max(bottom));
+            let corner = (left as i16).max(right as i16).min((top as i16).max(bottom as i16));
             for (count, limit) in counts.iter_mut().zip(limits) {
-                *count += u16::from(corner > limit);
+                *count += i16::from(corner > limit as i16);
             }
         }
         let corner = self.corner(last);
-        std::array::from_fn(|n| u32::from(counts[n]) + u32::from(corner > limits[n]))
+        std::array::from_fn(|n| counts[n] as u32 + u32::from(corner > limits[n]))
     }
 }
 

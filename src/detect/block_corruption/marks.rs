@@ -20,6 +20,8 @@ pub(super) struct Marks {
     /// Pictures for which each cell stays marked.
     left: Vec<u8>,
     flagged: Vec<bool>,
+    /// A row without marks, for what is above and below the picture.
+    none: Vec<u8>,
     /// Cells still to be joined to a cluster, and those that have been.
     open: Vec<u32>,
     joined: Vec<bool>,
@@ -31,6 +33,7 @@ impl Marks {
         self.grid = grid;
         self.left = vec![0; grid.len()];
         self.flagged = vec![false; grid.len()];
+        self.none = vec![0; grid.columns];
         self.open = Vec::with_capacity(grid.len());
         self.joined = vec![false; grid.len()];
     }
@@ -48,21 +51,19 @@ impl Marks {
 
     /// Marks what is new in this picture and lets go of what has been quiet.
     pub(super) fn look(&mut self, features: &VideoFeatures) {
-        let grid = self.grid;
-        for (row, left) in self.left.chunks_exact_mut(grid.columns.max(1)).enumerate() {
+        let (grid, columns) = (self.grid, self.grid.columns.max(1));
+        let cells = features.cells.chunks_exact(columns).zip(features.before.chunks_exact(columns));
+        for (row, (left, (cells, before))) in self.left.chunks_exact_mut(columns).zip(cells).enumerate() {
             let below = (row + 1 < grid.rows).then(|| features.lines.new(row + 1));
-            let sides = Sides::of(features.lines.new(row), below, grid.columns, 0);
-            for (column, left) in left.iter_mut().enumerate() {
-                let index = grid.index(column, row);
-                let (cell, before) = (&features.cells[index], &features.before[index]);
+            let sides = Sides::of(features.lines.new(row), below, columns, 0);
+            for (column, (left, (cell, before))) in left.iter_mut().zip(cells.iter().zip(before)).enumerate() {
                 let blank = cell.max - cell.min <= BLANK.0 && before.max - before.min > BLANK.1;
-                *left = if sides.corner(column) > MARK || blank { STAY } else { left.saturating_sub(1) };
+                *left = if blank || sides.corner(column) > MARK { STAY } else { left.saturating_sub(1) };
             }
         }
-        for index in 0..self.left.len() {
-            // Edges surround damage: a cell between marked ones is part of it.
-            self.flagged[index] =
-                self.left[index] > 0 || self.neighbours(index).filter(|&n| self.left[n] > 0).count() > 2;
+        for (row, flagged) in self.flagged.chunks_exact_mut(columns).enumerate() {
+            let of = |row: usize| self.left.get(row * columns..(row + 1) * columns).unwrap_or(&self.none);
+            surround(flagged, of(row.wrapping_sub(1).min(grid.rows)), of(row), of(row + 1));
         }
     }
 
@@ -110,9 +111,20 @@ impl Marks {
         }
         (size, bounds)
     }
+}
 
-    fn neighbours(&self, index: usize) -> impl Iterator<Item = usize> + use<> {
-        neighbours(self.grid, index)
+/// Flags the marked cells of `row`, and those between marked ones: edges surround damage, what they surround is part of
+/// it.
+fn surround(flagged: &mut [bool], above: &[u8], row: &[u8], below: &[u8]) {
+    let last = row.len() - 1;
+    let marked = |left: u8| u8::from(left > 0);
+    for column in [0, last] {
+        let beside = if column > 0 { marked(row[column - 1]) } else { row.get(1).map_or(0, |&left| marked(left)) };
+        flagged[column] = row[column] > 0 || marked(above[column]) + marked(below[column]) + beside > 2;
+    }
+    let beside = row.windows(3).zip(above[1..].iter().zip(&below[1..]));
+    for (flagged, (row, (&above, &below))) in flagged[1..].iter_mut().zip(beside) {
+        *flagged = (row[1] > 0) | (marked(row[0]) + marked(row[2]) + marked(above) + marked(below) > 2);
     }
 }
 
@@ -131,6 +143,20 @@ fn neighbours(grid: Grid, index: usize) -> impl Iterator<Item = usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_between_marked_ones_is_part_of_the_damage() {
+        let flags = |above: [u8; 4], row: [u8; 4], below: [u8; 4]| {
+            let mut flagged = [false; 4];
+            surround(&mut flagged, &above, &row, &below);
+            flagged
+        };
+        assert_eq!(flags([0, 1, 0, 1], [0, 0, 9, 0], [0, 1, 0, 1]), [false, true, true, true]);
+        assert_eq!(flags([1, 0, 0, 0], [0, 3, 0, 0], [1, 0, 0, 0]), [true, true, false, false]);
+        let mut single = [false];
+        surround(&mut single, &[1], &[0], &[1]);
+        assert_eq!(single, [false]);
+    }
 
     #[test]
     fn the_largest_group_is_the_region() {

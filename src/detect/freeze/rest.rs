@@ -1,7 +1,7 @@
 //! A run of pictures that look like its first one, and whether it is a freeze.
 
 use super::scene::{Motion, Scene};
-use super::{PerTile, TILES};
+use super::{PerTile, TILES, Tiles};
 use crate::features::VideoFeatures;
 use crate::time::MediaTime;
 use std::time::Duration;
@@ -143,7 +143,7 @@ impl Rest {
     pub fn look(
         &mut self,
         features: &VideoFeatures,
-        tiles: &[u8],
+        tiles: &Tiles,
         seen: &Seen,
         moved: &PerTile,
         drift_min: f64,
@@ -153,7 +153,7 @@ impl Rest {
         let overlay = if self.allows_overlay { self.overlay(moved, &drifted) } else { [false; TILES * TILES] };
         let share = |cells: &PerTile, inside: bool| {
             let cells: u32 = cells.iter().zip(&overlay).filter(|&(_, &within)| within == inside).map(|(n, _)| n).sum();
-            f64::from(cells) / tiles.len().max(1) as f64
+            f64::from(cells) / tiles.cells.max(1) as f64
         };
         // An overlay moves in a freeze as it did before.
         let overlay_moves = (share(&self.moved, true) + share(moved, true)) / f64::from(self.pictures + 1);
@@ -217,21 +217,14 @@ impl Rest {
     }
 
     fn refer_to(&mut self, features: &VideoFeatures) {
-        for (index, mean) in self.reference.iter_mut().enumerate() {
-            *mean = features.cell_mean(index) as f32;
-        }
+        self.reference.copy_from_slice(&features.means);
         self.odd = 0;
     }
 
     /// Cells in each tile that differ from the first picture.
-    fn drifted(&self, features: &VideoFeatures, tiles: &[u8], drift_min: f64) -> PerTile {
-        let mut drifted = [0; TILES * TILES];
-        for (index, (&tile, &reference)) in tiles.iter().zip(&self.reference).enumerate() {
-            if (features.cell_mean(index) - f64::from(reference)).abs() > drift_min {
-                drifted[usize::from(tile)] += 1;
-            }
-        }
-        drifted
+    fn drifted(&self, features: &VideoFeatures, tiles: &Tiles, drift_min: f64) -> PerTile {
+        let drift_min = drift_min as f32;
+        tiles.count(&features.means, &self.reference, |mean, reference| (mean - reference).abs() > drift_min)
     }
 
     /// The tiles in which most moves.
