@@ -7,6 +7,7 @@ pub mod ids;
 pub mod frame;
 pub mod kernels;
 pub mod health;
+pub mod budget;
 pub mod source;
 pub mod features;
 pub mod detect;

@@ -1,17 +1,17 @@
 //! One unit through all stages of one source.
 
 use crate::alert::{Alert, ClearedBy, Incidents, Transition};
+use crate::budget::Effort;
 use crate::detect::{Defect, Detectors, Observations};
 use crate::evidence;
-use crate::features::{AudioAnalyzer, TransportFeatures, TransportTracker, VideoAnalyzer};
+use crate::features::{AudioAnalyzer, Depth, TransportFeatures, TransportTracker, VideoAnalyzer};
 use crate::frame::{AudioBlock, Frame};
-use crate::health::{Signal, SourceStatus};
+use crate::health::{Coverage, Rate, Signal, SourceStatus};
 use crate::ids::{IncidentIds, SourceId};
 use crate::kernels::Kernels;
 use crate::source::Unit;
-use crate::time::{MediaTime, Stamp};
+use crate::time::Stamp;
 use crate::wire::{OpenIncident, SourceState};
-use std::time::Duration;
 
 /// How a pipeline is set up.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub struct Pipeline {
     incidents: Incidents,
     status: SourceStatus,
     rate: Rate,
+    coverage: Coverage,
+    effort: Effort,
     now: Stamp,
 }
 
@@ -52,6 +54,8 @@ impl Pipeline {
             incidents: Incidents::new(settings.source, ids, &settings.incidents),
             status: SourceStatus::default(),
             rate: Rate::default(),
+            coverage: Coverage::default(),
+            effort: Effort::FULL,
             now: Stamp::default(),
         }
     }
@@ -66,8 +70,14 @@ impl Pipeline {
         let open = self.incidents.open();
         SourceState {
             status: self.status.clone(),
+            effort: Default::default(),
             open: open.map(|(id, defect, severity)| OpenIncident { id: id.clone(), defect, severity }).collect(),
         }
+    }
+
+    /// How closely pictures are looked at from now on.
+    pub fn set_effort(&mut self, effort: Effort) {
+        self.effort = effort;
     }
 
     /// Place of the last unit.
@@ -81,6 +91,11 @@ impl Pipeline {
         match unit {
             Unit::Video(frame) => self.picture(frame, alerts),
             Unit::Audio(block) => self.sound(&block, alerts),
+            Unit::Passed(stamp) => {
+                self.counted(stamp, false);
+                let features = self.transport.passed(stamp);
+                self.arrived(&features, alerts);
+            }
             Unit::Idle(stamp) => {
                 self.status.fps = self.rate.idle(stamp.at);
                 let features = self.transport.idle(stamp);
@@ -100,6 +115,7 @@ impl Pipeline {
                 let features = self.transport.opened(stamp, video, audio);
                 self.arrived(&features, alerts);
             }
+            Unit::Format(format) => self.status.format = Some(format),
             Unit::End => self.incidents.finish(self.now, ClearedBy::EndOfInput, alerts),
         }
         if self.evidence {
@@ -112,14 +128,29 @@ impl Pipeline {
         self.incidents.finish(self.now, ClearedBy::Restart, alerts);
     }
 
+    /// Nobody watches for a while: what is open ends, and no picture is held.
+    pub fn suspend(&mut self, alerts: &mut Vec<Alert>) {
+        self.stop(alerts);
+        self.video.restart();
+        self.status.signal = Signal::Connecting;
+        (self.status.fps, self.status.coverage) = (0.0, 0.0);
+    }
+
     fn picture(&mut self, frame: Frame, alerts: &mut Vec<Alert>) {
-        self.status.frames += 1;
-        self.status.errors += u64::from(frame.info.decode.any());
-        self.status.fps = self.rate.picture(frame.stamp.at);
-        self.came();
+        let Effort { every, full_every, .. } = self.effort;
+        let told = frame.info.decode.any();
+        self.status.errors += u64::from(told);
+        // What the decoder complains of is looked at, whatever else is left out.
+        let looked = told || self.status.frames.is_multiple_of(u64::from(every));
+        self.counted(frame.stamp, looked);
         let features = self.transport.picture(&frame);
         self.arrived(&features, alerts);
-        let features = self.video.analyze(frame);
+        if !looked {
+            return;
+        }
+        let full = told || self.status.looked_at.is_multiple_of(u64::from(full_every));
+        self.status.looked_at += 1;
+        let features = self.video.look(frame, if full { Depth::Full } else { Depth::Light });
         let (black, white) = features.range.black_white();
         let span = f64::from(white) - f64::from(black);
         self.status.luma_mean = Some((features.luma_mean - f64::from(black)) / span);
@@ -149,6 +180,15 @@ impl Pipeline {
         self.incidents.update(features.stamp, &said, alerts);
     }
 
+    /// A picture came.
+    fn counted(&mut self, stamp: Stamp, looked: bool) {
+        self.status.frames += 1;
+        self.status.fps = self.rate.picture(stamp.at);
+        self.coverage.picture(stamp.at, looked);
+        self.status.coverage = self.coverage.share();
+        self.came();
+    }
+
     fn came(&mut self) {
         self.status.signal = Signal::Up;
         self.status.reason = None;
@@ -172,32 +212,5 @@ impl Pipeline {
                 alert.evidence = evidence::picture(frame, alert.region.filter(|_| open), marks);
             }
         }
-    }
-}
-
-/// Pictures over the last second of media time.
-#[derive(Debug, Default)]
-struct Rate {
-    since: MediaTime,
-    count: u32,
-    fps: f64,
-}
-
-impl Rate {
-    const OVER: Duration = Duration::from_secs(1);
-
-    fn picture(&mut self, at: MediaTime) -> f64 {
-        self.count += 1;
-        self.idle(at)
-    }
-
-    fn idle(&mut self, at: MediaTime) -> f64 {
-        let passed = at.since(self.since);
-        if passed >= Self::OVER {
-            self.fps = f64::from(self.count) / passed.as_secs_f64();
-            self.count = 0;
-            self.since = at;
-        }
-        self.fps
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{FINDINGS, Failure, Format, GOOD, output};
 use crate::alert::{Alert, Transition};
+use crate::budget::{Effort, Share, Step};
 use crate::detect::{Defect, Severity};
 use crate::health::{Machine, own_cpu_time};
 use crate::ids::{BootId, DeviceId, IncidentIds, SourceId, StartCount};
@@ -38,6 +39,12 @@ pub(super) struct Options {
     /// Write the pictures of incidents into this folder
     #[arg(long, value_name = "FOLDER")]
     pictures: Option<PathBuf>,
+    /// Look at less, as the daemon does when its budget is short: 0 is all, 7 is key pictures alone
+    #[arg(long, value_name = "STEP", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=i64::from(Step::LAST.number())))]
+    effort: u8,
+    /// The video decoder of FFmpeg's that is tried first, such as h264_v4l2m2m
+    #[arg(long, value_name = "NAME")]
+    decoder: Option<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -66,15 +73,29 @@ pub(super) fn run(options: &Options) -> Result<u8, Failure> {
     let input: Input =
         options.input.parse().map_err(|error| Failure::environment(&crate::source::Error::Input(error)))?;
     let settings = settings(options)?;
+    if let Some(name) = options.decoder.as_deref().filter(|name| !crate::source::has_video_decoder(name)) {
+        let text = format!("--decoder {name}: is no video decoder of the FFmpeg on this box");
+        return Err(Failure { code: super::CONFIGURATION, text });
+    }
     if let Some(folder) = &options.pictures {
         std::fs::create_dir_all(folder)
             .map_err(|error| Failure { code: super::ENVIRONMENT, text: format!("{}: {error}", folder.display()) })?;
     }
     let stop = Arc::new(AtomicBool::new(false));
     crate::daemon::set_on_signal(&stop);
-    let context = Context { clock: clock.clone(), stop: stop.clone(), seed: 0, reopen_after: Duration::from_secs(10) };
+    let context = Context {
+        clock: clock.clone(),
+        stop: stop.clone(),
+        seed: 0,
+        reopen_after: Duration::from_secs(10),
+        share: Share::default(),
+        decoder: options.decoder.clone(),
+    };
+    let step = Step::from_number(options.effort);
+    context.share.set_step(step);
     let mut source = Source::open_offline(&input, &context).map_err(|error| Failure::environment(&error))?;
     let mut analysis = Analysis::new(options, settings);
+    analysis.pipeline.set_effort(step.effort().unwrap_or(Effort::FULL));
     let pace = options.realtime.then(|| clock.clone() as Arc<dyn Clock>);
     analysis.consume(&mut source, pace.as_deref(), &stop);
     if analysis.pipeline.status().frames == 0 && analysis.blocks == 0 {
@@ -211,7 +232,7 @@ impl<'a> Analysis<'a> {
             format: status.format.clone().unwrap_or_default(),
             duration_s: self.pipeline.now().at.as_secs_f64(),
             frames: status.frames,
-            frames_analysed: status.frames,
+            frames_analysed: status.looked_at,
             decoder_errors: errors,
             incidents: self.raised.clone(),
             peak_rss_bytes: Machine::new(Path::new("/"), Path::new("/")).peak_rss_bytes().unwrap_or(0),

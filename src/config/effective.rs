@@ -42,8 +42,11 @@ impl Config {
         self.broker_lines(&mut lines);
         lines.table("[budget]");
         // Rounded, so that 33.3% does not come back as 33.299999999999997%.
-        lines.text("cpu", &format!("{}%", (budget.cpu_cores_max * 1e6).round() / 1e4));
-        lines.text("memory", &size_text(budget.memory_bytes_max));
+        lines.text("cpu", &format!("{}%", (budget.limits.cpu_cores_max * 1e6).round() / 1e4));
+        lines.text("memory", &size_text(budget.limits.memory_bytes_max));
+        if let Some(folder) = &budget.encoder_cgroup {
+            lines.path("encoder_cgroup", folder);
+        }
         lines.table("[health]");
         lines.text("period", &duration_text(self.health_period));
         lines.table("[outbox]");
@@ -87,6 +90,9 @@ fn source_lines(source: &Source, lines: &mut Lines) {
         lines.text("pair_with", other.as_str());
     }
     lines.text("reopen_after", &duration_text(source.reopen_after));
+    if let Some(decoder) = &source.decoder {
+        lines.text("decoder", decoder);
+    }
     for defect in Defect::ALL {
         let value = match source.incidents.hold(defect) {
             None => "{ enabled = false }".to_owned(),

@@ -70,13 +70,13 @@ pub struct Device {
     pub runtime_dir: PathBuf,
 }
 
-/// What Picket may take of the box. The governor that keeps to it comes with a later version.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// What Picket may take of the box.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Budget {
-    /// Of one core, 1 is all of it.
-    pub cpu_cores_max: f64,
-    /// Resident memory.
-    pub memory_bytes_max: u64,
+    /// Processor time and memory.
+    pub limits: crate::budget::Settings,
+    /// Folder of the encoder's control group.
+    pub encoder_cgroup: Option<PathBuf>,
 }
 
 /// One thing to watch.
@@ -88,6 +88,8 @@ pub struct Source {
     pub input: Input,
     /// A live source that sends nothing for this long is closed and opened again.
     pub reopen_after: Duration,
+    /// The decoder that is tried first.
+    pub decoder: Option<String>,
     /// Which defects are watched, and their hold times.
     pub incidents: crate::alert::Settings,
     /// The source that shows the same programme before the encoder. Not compared by this version.

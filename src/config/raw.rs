@@ -38,6 +38,8 @@ pub(super) enum Form {
     Input,
     /// A sound device beside it.
     Audio,
+    /// A decoder of FFmpeg's.
+    Decoder,
 }
 
 /// One key.
@@ -173,13 +175,16 @@ table! {
 }
 
 table! {
-    /// What Picket may take of the box. Carried and checked; the governor that keeps to it is not in this version.
+    /// What Picket may take of the box. It looks at less before it passes this, and says so.
     Budget {
         /// Processor time, of one core.
         // Less does not carry one source, more than 16 cores no encoder box has.
         cpu: Form::Percent(1.0, 1600.0) => "25%";
-        /// Resident memory.
+        /// Resident memory. When nothing else helps, sources are closed, the last of the configuration first.
         memory: Form::Size(32 * MIB, 16 * 1024 * MIB) => "160MiB";
+        /// Folder of the encoder's control group, such as /sys/fs/cgroup/system.slice/encoder.service: while its tasks
+        /// wait for processors, Picket looks at less.
+        encoder_cgroup: Form::Folder;
     }
 }
 
@@ -222,6 +227,9 @@ table! {
         pair_with: Form::SourceId;
         /// A live input that sends nothing for this long is closed and opened again.
         reopen_after: seconds(1, 10 * MINUTE) => "10s";
+        /// The decoder of FFmpeg's that is tried first, such as that of the box's hardware. Where it does not fit the stream
+        /// or does not work, the software decoder takes over.
+        decoder: Form::Decoder;
     }
 }
 
@@ -336,6 +344,10 @@ impl Form {
             Form::Percent(least, most) => format!("a share of one core from {least}% to {most}%, such as \"25%\""),
             Form::SourceId => "1 to 32 characters of a-z, 0-9 and '-', such as \"sdi-1\"".to_owned(),
             Form::Input => "a file, '-', or a URL such as \"udp://239.1.1.1:5000\"".to_owned(),
+            Form::Decoder => {
+                "a name that 'ffmpeg -decoders' lists, such as \"h264_v4l2m2m\", or no `decoder` key for software"
+                    .to_owned()
+            }
             Form::Audio => "no `audio` key: sound comes with the stream of `input`".to_owned(),
         }
     }

@@ -89,6 +89,7 @@ fn form(form: Form) -> Map<String, Value> {
         Form::Percent(..) => pattern(r"^[0-9]+(\.[0-9]+)?%$"),
         Form::SourceId => pattern("^[a-z0-9-]{1,32}$"),
         Form::Input => json!({ "type": "string", "minLength": 1 }),
+        Form::Decoder => pattern("^[a-z0-9_-]+$"),
         Form::Audio => pattern("^alsa:"),
     };
     match property {

@@ -3,6 +3,7 @@
 use super::forms::{self, UrlFault};
 use super::layers::Merged;
 use super::mistake::{Mistake, Origin, quoted};
+use super::nearest::nearest;
 use super::raw::{self, Form, Leaf};
 use super::{Budget, Config, Device, Source};
 use crate::alert::Hold;
@@ -27,8 +28,11 @@ pub(super) fn config(merged: Merged, env: &BTreeMap<String, String>) -> (Config,
     let config = Config {
         prefix: check.value(&raw.broker.prefix, prefix).unwrap_or_default(),
         budget: Budget {
-            cpu_cores_max: check.percent(&raw.budget.cpu) / 100.0,
-            memory_bytes_max: check.size(&raw.budget.memory),
+            limits: crate::budget::Settings {
+                cpu_cores_max: check.percent(&raw.budget.cpu) / 100.0,
+                memory_bytes_max: check.size(&raw.budget.memory),
+            },
+            encoder_cgroup: check.value(&raw.budget.encoder_cgroup, absolute),
         },
         health_period: check.duration(&raw.health.period),
         outbox: crate::outbox::Settings {
@@ -37,7 +41,7 @@ pub(super) fn config(merged: Merged, env: &BTreeMap<String, String>) -> (Config,
             age_max: check.duration(&raw.outbox.age_max),
         },
         pictures: raw.evidence.pictures.switch(),
-        notes: notes(&raw, broker.as_ref(), &sources),
+        notes: notes(broker.as_ref(), &sources),
         device,
         broker,
         sources,
@@ -47,7 +51,7 @@ pub(super) fn config(merged: Merged, env: &BTreeMap<String, String>) -> (Config,
 }
 
 /// Remarks on what is right but may surprise.
-fn notes(raw: &raw::Raw, broker: Option<&mqtt::Settings>, sources: &[Source]) -> Vec<String> {
+fn notes(broker: Option<&mqtt::Settings>, sources: &[Source]) -> Vec<String> {
     let mut notes = Vec::new();
     if sources.is_empty() {
         notes.push("source: there is no [[source]], so nothing is watched".to_owned());
@@ -58,9 +62,6 @@ fn notes(raw: &raw::Raw, broker: Option<&mqtt::Settings>, sources: &[Source]) ->
             notes.push("broker.url: over mqtt:// the password can be read on the way; mqtts:// hides it".to_owned());
         }
         Some(_) => {}
-    }
-    for leaf in [&raw.budget.cpu, &raw.budget.memory].into_iter().filter(|leaf| leaf.given.is_some()) {
-        notes.push(format!("budget.{}: this version checks it but does not keep to it yet", leaf.key.name));
     }
     for source in sources.iter().filter(|source| source.pair_with.is_some()) {
         notes.push(format!("source[{}].pair_with: this version does not compare sources yet", source.id));
@@ -240,12 +241,13 @@ impl Check<'_> {
         }
         let pair_with = self.pair_with(&keys.pair_with, keys.id.text(), ids);
         let reopen_after = self.duration(&keys.reopen_after);
+        let decoder = self.value(&keys.decoder, decoder);
         let mut incidents = crate::alert::Settings::default();
         for (defect, detect) in Defect::ALL.into_iter().zip(&raw.detect) {
             let hold = self.hold(defect, detect);
             incidents.set(defect, detect.enabled.switch().then_some(hold));
         }
-        Some(Source { id: id?, input: input?, reopen_after, incidents, pair_with })
+        Some(Source { id: id?, input: input?, reopen_after, decoder, incidents, pair_with })
     }
 
     fn hold(&mut self, defect: Defect, detect: &raw::Detect) -> Hold {
@@ -321,6 +323,15 @@ fn absolute(text: &str) -> Result<PathBuf, String> {
 
 fn source_id(text: &str) -> Result<SourceId, String> {
     SourceId::new(text).map_err(|_| "is no source id".to_owned())
+}
+
+fn decoder(text: &str) -> Result<String, String> {
+    if crate::source::has_video_decoder(text) {
+        return Ok(text.to_owned());
+    }
+    let near = nearest(text, crate::source::HARDWARE_DECODERS.iter().copied());
+    let hint = near.map_or(String::new(), |near| format!("; did you mean \"{near}\"?"));
+    Err(format!("is no video decoder of the FFmpeg on this box{hint}"))
 }
 
 fn prefix(text: &str) -> Result<String, String> {

@@ -2,6 +2,7 @@
 //! watchdog. One task; everything in it is short.
 
 use super::Reporting;
+use super::guest::Guest;
 use super::signals::EndSignals;
 use super::source_thread::Report;
 use crate::alert::{Alert, Transition};
@@ -10,7 +11,9 @@ use crate::ids::{BootId, SourceId};
 use crate::mqtt::{Courier, Event};
 use crate::outbox::{Entry, Step};
 use crate::time::{Clock, Mono};
-use crate::wire::{self, BrokerHealth, Made, Message, Qos, SourceState, SpoolHealth, Teller, Topics, Verdict};
+use crate::wire::{
+    self, BrokerHealth, BudgetHealth, Made, Message, Qos, SourceState, SpoolHealth, Teller, Topics, Verdict,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +23,10 @@ use tokio::sync::mpsc::Receiver;
 const PICTURE_EVERY: Duration = Duration::from_secs(10);
 /// A state without news is told again this often, for its rates and levels.
 const STATE_EVERY: Duration = Duration::from_secs(30);
+/// News of what the budget takes away or gives back go out at most this often (contract, mqtt) ...
+const SHED_EVERY: Duration = Duration::from_secs(10);
+/// ... and a change of coverage by more than this is news.
+const COVERAGE_NEWS: f64 = 0.05;
 /// The broker need not keep events for longer than we do.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -31,6 +38,7 @@ pub(super) struct Control {
     pub device: wire::Device,
     pub courier: Courier,
     pub machine: Machine,
+    pub guest: Guest,
     pub deadman: Deadman,
     pub reporting: Reporting,
     pub started: Mono,
@@ -69,7 +77,8 @@ impl Control {
         match report {
             Report::Alert(alert) => self.alert(*alert),
             Report::State(source, state) => {
-                self.sources.entry(source.clone()).or_default().state = *state;
+                let effort = self.guest.effort(&source);
+                self.sources.entry(source.clone()).or_default().state = SourceState { effort, ..*state };
                 self.tell_state(&source);
                 self.tell_health();
                 self.tell_ready();
@@ -162,8 +171,12 @@ impl Control {
             Ok(()) => self.reporting.alive(),
             Err(source) => tracing::error!(%source, "its thread stands still; the watchdog is not fed"),
         }
+        self.guest.tick(now);
         let ids: Vec<SourceId> = self.sources.keys().cloned().collect();
         for id in ids {
+            if let Some(watched) = self.sources.get_mut(&id) {
+                watched.state.effort = self.guest.effort(&id);
+            }
             self.tell_state(&id);
         }
         self.tell_health();
@@ -179,7 +192,10 @@ impl Control {
             let news = told.verdict() != watched.state.verdict()
                 || told.open != watched.state.open
                 || told.status.format != watched.state.status.format;
-            news || (now.since(*when) >= STATE_EVERY && *told != watched.state)
+            let shed = told.effort != watched.state.effort
+                || (told.status.coverage - watched.state.status.coverage).abs() > COVERAGE_NEWS;
+            let since = now.since(*when);
+            news || (shed && since >= SHED_EVERY) || (since >= STATE_EVERY && *told != watched.state)
         });
         if due {
             watched.told = Some((now, watched.state.clone()));
@@ -208,7 +224,15 @@ impl Control {
         };
         let states: BTreeMap<SourceId, SourceState> =
             self.sources.iter().map(|(id, watched)| (id.clone(), watched.state.clone())).collect();
-        let class = wire::class(&spool, &states);
+        let (cores, cores_max, bytes_max, over_memory) = self.guest.account();
+        let budget = BudgetHealth {
+            cpu_pct: cores * 100.0,
+            cpu_pct_max: cores_max * 100.0,
+            rss_bytes_max: bytes_max,
+            over_memory,
+            coverage: states.values().map(|state| state.status.coverage).fold(1.0, f64::min),
+        };
+        let class = wire::class(&budget, &spool, &states);
         let period = self.reporting.health_period;
         if self.health_told.is_some_and(|(when, told)| told == class && now.since(when) < period) {
             return;
@@ -226,7 +250,7 @@ impl Control {
         self.reporting.status(&states, counters.connected, spool.n);
         self.courier.send(Message {
             topic: self.topics.health(),
-            payload: wire::health(&self.made(), &measured, &spool, &mqtt, &states),
+            payload: wire::health(&self.made(), &measured, &budget, &spool, &mqtt, &states),
             qos: Qos::AtMostOnce,
             retain: false,
             expires_after: Some(period * 3),

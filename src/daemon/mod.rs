@@ -1,6 +1,7 @@
 //! Start and stop order of the daemon. The data plane is one thread for each source; the control plane is one task.
 
 mod control;
+mod guest;
 mod reporting;
 mod signals;
 mod source_thread;
@@ -9,6 +10,7 @@ mod state_folder;
 pub use signals::set_on_signal;
 pub use state_folder::{Error as StateError, StateFolder};
 
+use crate::budget::Share;
 use crate::config::Config;
 use crate::health::{Deadman, Heartbeat, Machine};
 use crate::ids::{BootId, DeviceId, IncidentIds};
@@ -20,6 +22,7 @@ use crate::source::Context;
 use crate::time::{Clock, SystemClock};
 use crate::wire::{self, Made, Message, Qos, Topics};
 use control::Control;
+use guest::Guest;
 use reporting::Reporting;
 use signals::EndSignals;
 use source_thread::{Report, Watch};
@@ -87,7 +90,7 @@ pub fn run(config: &Config, kernels: Kernels) -> Result<(), Error> {
         let mut control = control(config, &clock, device, &hearts)?;
         control.close_orphans(None);
         control.courier.retain(info(config, &control, &folder, kernels));
-        let watches = watches(config, &clock, &control.device.id, &folder, kernels, &hearts, &stop, &sender);
+        let watches = watches(config, &control, &folder, kernels, &hearts, &stop, &sender);
         drop(sender);
         let threads: Vec<JoinHandle<()>> =
             watches.into_iter().map(Watch::start).collect::<Result<_, _>>().map_err(refused("a thread"))?;
@@ -153,6 +156,7 @@ fn control(
         device,
         courier,
         machine: Machine::new(Path::new("/"), &config.device.state_dir),
+        guest: Guest::new(config, clock.mono()),
         deadman: Deadman::new(hearts.to_vec()),
         reporting: Reporting::new(config.health_period),
         started: clock.mono(),
@@ -185,18 +189,17 @@ fn seed(device: &DeviceId, purpose: &str) -> u64 {
     hasher.finish()
 }
 
-#[allow(clippy::too_many_arguments, reason = "the wiring, in one place")]
 fn watches(
     config: &Config,
-    clock: &Arc<dyn Clock>,
-    device: &DeviceId,
+    control: &Control,
     folder: &StateFolder,
     kernels: Kernels,
     hearts: &[Heartbeat],
     stop: &Arc<AtomicBool>,
     reports: &Sender<Report>,
 ) -> Vec<Watch> {
-    let watch = |(source, heartbeat): (&crate::config::Source, &Heartbeat)| Watch {
+    let device = &control.device.id;
+    let watch = |((source, heartbeat), share): ((&crate::config::Source, &Heartbeat), &Share)| Watch {
         input: source.input.clone(),
         settings: pipeline::Settings {
             source: source.id.clone(),
@@ -205,14 +208,16 @@ fn watches(
             evidence: config.pictures,
         },
         context: Context {
-            clock: clock.clone(),
+            clock: control.clock.clone(),
             stop: stop.clone(),
             seed: seed(device, source.id.as_str()),
             reopen_after: source.reopen_after,
+            share: share.clone(),
+            decoder: source.decoder.clone(),
         },
         ids: IncidentIds::new(device, folder.start(), &source.id),
         heartbeat: heartbeat.clone(),
         reports: reports.clone(),
     };
-    config.sources.iter().zip(hearts).map(watch).collect()
+    config.sources.iter().zip(hearts).zip(control.guest.shares()).map(watch).collect()
 }

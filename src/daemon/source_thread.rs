@@ -1,7 +1,8 @@
 //! One thread for each source: pulls units through the pipeline, survives its own failures, never waits for others.
 
 use crate::alert::Alert;
-use crate::health::Heartbeat;
+use crate::budget::{Effort, Step};
+use crate::health::{Heartbeat, thread_cpu_time};
 use crate::ids::{IncidentIds, SourceId};
 use crate::pipeline::{self, Pipeline};
 use crate::source::{Backoff, Context, Input, Source, Unit};
@@ -120,18 +121,44 @@ impl<'a> Session<'a> {
         }
         let mut source = Source::open_live(&watch.input, &watch.context);
         while !watch.stopped() {
-            match source.next_unit() {
+            let step = watch.context.share.step();
+            if step == Step::SUSPENDED {
+                drop(source);
+                self.sit_out();
+                source = Source::open_live(&watch.input, &watch.context);
+            }
+            self.pipeline.set_effort(step.effort().unwrap_or(Effort::FULL));
+            let began = thread_cpu_time();
+            let unit = source.next_unit();
+            let decoded = thread_cpu_time();
+            match unit {
                 // Live sources end only when they are stopped.
                 Unit::End if watch.stopped() => break,
                 #[allow(clippy::panic, reason = "caught by the supervisor, which starts all of it again")]
                 Unit::End => panic!("its reading thread ended"),
                 unit => self.take(unit),
             }
+            let looked = thread_cpu_time();
+            watch.context.share.add(decoded.saturating_sub(began), looked.saturating_sub(decoded));
             watch.heartbeat.beat(clock.mono());
             self.tell_state(clock.mono());
         }
         self.pipeline.stop(&mut self.alerts);
         self.flush(&*clock);
+    }
+
+    /// Does nothing for as long as the governor wants it.
+    fn sit_out(&mut self) {
+        let (watch, clock) = (self.watch, &self.watch.context.clock);
+        self.pipeline.suspend(&mut self.alerts);
+        self.news = true;
+        self.kept.extend(self.alerts.drain(..));
+        while !watch.stopped() && watch.context.share.step() == Step::SUSPENDED {
+            self.offer();
+            watch.heartbeat.beat(clock.mono());
+            self.tell_state(clock.mono());
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     fn take(&mut self, unit: Unit) {

@@ -22,6 +22,9 @@ pub struct TransportFeatures {
 /// A stream is joined at its next key picture, which may be as far away as the longest GOP in use.
 const JOIN_MAX: Duration = Duration::from_secs(10);
 
+/// A picture lasts no longer than this: 5 per second are few.
+const LASTS_MAX: Duration = Duration::from_millis(200);
+
 /// Follows units as they come.
 #[derive(Clone, Debug, Default)]
 pub struct TransportTracker {
@@ -58,9 +61,19 @@ impl TransportTracker {
         self.last_picture = Some(at);
         let gap = self.now.video_until.map(|until| (until, at));
         // A picture lasts until the next; how long this one will, the step before it tells.
-        self.now.video_until = Some(at.plus(step.min(Duration::from_millis(200))));
+        self.now.video_until = Some(at.plus(step.min(LASTS_MAX)));
         self.now.unreachable_since = None;
         let mut features = self.seen(frame.stamp);
+        features.gap_ended = gap;
+        features
+    }
+
+    /// A picture came that was not decoded.
+    pub fn passed(&mut self, stamp: Stamp) -> TransportFeatures {
+        let gap = self.now.video_until.map(|until| (until, stamp.at));
+        self.now.video_until = self.now.video_until.max(Some(stamp.at.plus(LASTS_MAX)));
+        self.now.unreachable_since = None;
+        let mut features = self.seen(stamp);
         features.gap_ended = gap;
         features
     }
@@ -104,6 +117,17 @@ mod tests {
         let features = tracker.sound(&block(3_000));
         assert_eq!(features.audio_until, Some(MediaTime(3_100_000_000)));
         assert!(features.video_until > Some(features.stamp.at), "no picture is missed yet");
+    }
+
+    #[test]
+    fn pictures_that_are_not_decoded_are_there() {
+        let mut tracker = TransportTracker::default();
+        tracker.opened(stamp(0), true, false);
+        for ms in (0..20_000).step_by(40) {
+            let features = tracker.passed(stamp(ms));
+            assert!(ms == 0 || features.video_until > Some(features.stamp.at));
+        }
+        assert_eq!(tracker.idle(stamp(21_000)).video_until, Some(MediaTime(20_160_000_000)));
     }
 
     #[test]

@@ -36,11 +36,11 @@ impl Lines {
         Self { columns: grid.columns, there: places.clone(), new: places }
     }
     /// Steps of the picture in row `row` of cells: [`LINES`] times its columns.
-    pub fn there(&self, row: usize) -> &[u16] {
+    pub fn steps(&self, row: usize) -> &[u16] {
         &self.there[row * self.columns * LINES..][..self.columns * LINES]
     }
-    /// Steps that are new, as `there`.
-    pub fn new(&self, row: usize) -> &[u16] {
+    /// Steps that are new, as `steps`.
+    pub fn new_steps(&self, row: usize) -> &[u16] {
         &self.new[row * self.columns * LINES..][..self.columns * LINES]
     }
     /// Both, to be written.
@@ -392,9 +392,9 @@ mod tests {
         assert_eq!((full.means_before[1], full.alike), (200.0, 1.0));
         assert!(full.alike_in_full == 1.0, "the first picture was flat");
         // The side at column 32 is new since then, and not since the picture before.
-        assert_eq!(full.lines.new(0)[2], 75 * 16);
+        assert_eq!(full.lines.new_steps(0)[2], 75 * 16);
         let again = analyzer.look(picture(64, 32, shown(2), 120, 90), Depth::Full);
-        assert_eq!((again.lines.new(0)[2], again.lines.there(0)[2]), (0, 150 * 16));
+        assert_eq!((again.lines.new_steps(0)[2], again.lines.steps(0)[2]), (0, 150 * 16));
     }
 
     #[test]

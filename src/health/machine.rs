@@ -35,6 +35,21 @@ pub struct BoxHealth {
     pub watchdog_margin: Option<Duration>,
 }
 
+/// How the box is doing from one second to the next, for the budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct BoxLoad {
+    /// As in [`BoxHealth`].
+    pub cpu_pct: Option<f64>,
+    /// As in [`BoxHealth`].
+    pub psi_cpu_pct: Option<f64>,
+    /// The same within the encoder's control group.
+    pub encoder_psi_cpu_pct: Option<f64>,
+    /// As in [`BoxHealth`].
+    pub rss_bytes: Option<u64>,
+    /// A processor is slowed down for heat, or hot enough to be.
+    pub throttled: bool,
+}
+
 /// Processor time used so far, in clock ticks.
 #[derive(Clone, Copy, Debug, Default)]
 struct Ticks {
@@ -80,6 +95,39 @@ impl Machine {
         }
     }
 
+    /// Reads what the budget needs. `encoder`: the folder of its control group.
+    pub fn load(&mut self, encoder: Option<&Path>) -> BoxLoad {
+        BoxLoad {
+            cpu_pct: self.cpu().map(|(all, _)| all),
+            psi_cpu_pct: self.pressure("cpu"),
+            encoder_psi_cpu_pct: encoder
+                .and_then(|folder| some_avg10(&std::fs::read_to_string(folder.join("cpu.pressure")).ok()?)),
+            rss_bytes: self.status_kib("VmRSS:").map(|kib| kib * 1024),
+            throttled: self.is_throttled(),
+        }
+    }
+
+    /// Kernel documentation, driver-api/thermal/sysfs-api: a cooling device of a processor that is at work, or a zone at
+    /// its passive trip point.
+    fn is_throttled(&self) -> bool {
+        let text = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+        let number = |path: &Path| text(path).trim().parse::<i64>().ok();
+        let entries = std::fs::read_dir(self.root.join("sys/class/thermal")).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).any(|path| {
+            let kind = text(&path.join("type"));
+            let cools = kind.contains("cpufreq") || kind.starts_with("Processor");
+            let slowed = cools && number(&path.join("cur_state")).is_some_and(|state| state > 0);
+            let temperature = number(&path.join("temp"));
+            let hot = (0..12).any(|n| {
+                text(&path.join(format!("trip_point_{n}_type"))).trim() == "passive"
+                    && temperature
+                        .zip(number(&path.join(format!("trip_point_{n}_temp"))))
+                        .is_some_and(|(temperature, trip)| trip > 0 && temperature >= trip)
+            });
+            slowed || (temperature.is_some() && hot)
+        })
+    }
+
     /// Most memory that this process ever had resident, bytes.
     pub fn peak_rss_bytes(&self) -> Option<u64> {
         self.status_kib("VmHWM:").map(|kib| kib * 1024)
@@ -109,10 +157,8 @@ impl Machine {
         Some((100.0 * busy, 100.0 * own))
     }
 
-    /// "some avg10=1.23 avg60=..."
     fn pressure(&self, of: &str) -> Option<f64> {
-        let text = self.text(&format!("proc/pressure/{of}"))?;
-        text.lines().next()?.split(' ').find_map(|part| part.strip_prefix("avg10="))?.parse().ok()
+        some_avg10(&self.text(&format!("proc/pressure/{of}"))?)
     }
 
     fn memory(&self) -> Option<f64> {
@@ -139,6 +185,28 @@ impl Machine {
                 Some((format!("{}-{number}", kind.trim()), milli / 1000.0))
             })
             .collect()
+    }
+}
+
+/// Of "some avg10=1.23 avg60=...".
+fn some_avg10(text: &str) -> Option<f64> {
+    text.lines().next()?.split(' ').find_map(|part| part.strip_prefix("avg10="))?.parse().ok()
+}
+
+/// Processor time that this thread has used, user and system.
+pub fn thread_cpu_time() -> Duration {
+    use nix::time::{ClockId, clock_gettime};
+    // Refused only for a clock that does not exist.
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
+}
+
+/// Gives memory that was freed back to the system, where the C library keeps it.
+pub fn trim_memory() {
+    #[cfg(target_env = "gnu")]
+    #[allow(unsafe_code)]
+    // SAFETY: malloc_trim(3) may be called by any thread at any time.
+    unsafe {
+        nix::libc::malloc_trim(0);
     }
 }
 
@@ -185,6 +253,35 @@ mod tests {
         write(at, "proc/self/stat", "7 (a (b) c) S 1 1 1 0 -1 0 0 0 0 0 60 40 0 0 20 0 1 0 5\n");
         let second = machine.read();
         assert_eq!((second.cpu_pct, second.own_cpu_pct), (Some(50.0), Some(25.0)));
+    }
+
+    #[test]
+    fn what_the_budget_needs_is_read() {
+        let root = tempfile::tempdir().expect("a folder");
+        let at = root.path();
+        write(at, "proc/stat", "cpu  100 0 100 800 0 0 0 0 0 0\ncpu0 1 0 1 8\n");
+        write(at, "proc/self/stat", "7 (x) S 1 1 1 0 -1 0 0 0 0 0 30 20 0 0 20 0 1 0 5\n");
+        write(at, "proc/self/status", "VmRSS:\t   1024 kB\n");
+        write(at, "proc/pressure/cpu", "some avg10=12.50 avg60=0.00 avg300=0.00 total=5\n");
+        write(at, "encoder/cpu.pressure", "some avg10=3.00 avg60=0.00 avg300=0.00 total=5\nfull avg10=0.00\n");
+        write(at, "sys/class/thermal/thermal_zone0/temp", "84000\n");
+        write(at, "sys/class/thermal/thermal_zone0/type", "cpu-thermal\n");
+        write(at, "sys/class/thermal/thermal_zone0/trip_point_0_type", "passive\n");
+        write(at, "sys/class/thermal/thermal_zone0/trip_point_0_temp", "85000\n");
+        write(at, "sys/class/thermal/cooling_device0/type", "thermal-cpufreq-0\n");
+        write(at, "sys/class/thermal/cooling_device0/cur_state", "0\n");
+        let mut machine = Machine::new(at, at);
+        let load = machine.load(Some(&at.join("encoder")));
+        assert_eq!(
+            (load.psi_cpu_pct, load.encoder_psi_cpu_pct, load.rss_bytes),
+            (Some(12.5), Some(3.0), Some(1 << 20))
+        );
+        assert!(!load.throttled);
+        write(at, "sys/class/thermal/cooling_device0/cur_state", "2\n");
+        assert!(machine.load(None).throttled);
+        write(at, "sys/class/thermal/cooling_device0/cur_state", "0\n");
+        write(at, "sys/class/thermal/thermal_zone0/temp", "85000\n");
+        assert!(machine.load(None).throttled);
     }
 
     #[test]

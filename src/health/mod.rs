@@ -2,8 +2,10 @@
 
 mod deadman;
 mod machine;
+mod rates;
 pub use deadman::Deadman;
-pub use machine::{BoxHealth, Machine, own_cpu_time};
+pub use machine::{BoxHealth, BoxLoad, Machine, own_cpu_time, thread_cpu_time, trim_memory};
+pub use rates::{Coverage, Rate};
 
 use crate::ids::SourceId;
 use crate::time::Mono;
@@ -23,7 +25,7 @@ pub enum Signal {
 }
 
 /// What a source thread tells of itself, once per second and when `signal` changes.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SourceStatus {
     /// Whether anything arrives.
     pub signal: Signal,
@@ -37,14 +39,37 @@ pub struct SourceStatus {
     pub luma_mean: Option<f64>,
     /// RMS over all channels of the last 100 ms of sound, dBFS.
     pub rms_dbfs: Option<f64>,
+    /// Share of the pictures of the last seconds that were looked at, 0 to 1.
+    pub coverage: f64,
     /// Pictures since the start.
     pub frames: u64,
+    /// Of these, looked at.
+    pub looked_at: u64,
     /// Pictures or packets that were damaged, since the start.
     pub errors: u64,
     /// Times the source was opened again, since the start.
     pub reconnects: u64,
     /// Times the source's thread was restarted after a panic, since the start.
     pub restarts: u64,
+}
+
+impl Default for SourceStatus {
+    fn default() -> Self {
+        Self {
+            signal: Signal::Connecting,
+            reason: None,
+            format: None,
+            fps: 0.0,
+            luma_mean: None,
+            rms_dbfs: None,
+            coverage: 1.0,
+            frames: 0,
+            looked_at: 0,
+            errors: 0,
+            reconnects: 0,
+            restarts: 0,
+        }
+    }
 }
 
 /// Sign of life of one thread: the watchdog is fed only while every enabled one beats.

@@ -53,8 +53,8 @@ fn luma_avx2(band: &Band<'_>, cells: &mut [LumaCell], steps: &mut Steps<'_>) {
         let tops = [extract(level.there), extract(level.new)];
         for (c, cell) in cells[n * CELLS..][..CELLS].iter_mut().enumerate() {
             *cell = upper.cell(c, across);
-            for line in 0..PHASES.len() {
-                steps.put(count, n * CELLS + c, PHASES.len() + line, tops[0][c][line], tops[1][c][line]);
+            for (line, (&there, &new)) in tops[0][c].iter().zip(&tops[1][c]).enumerate() {
+                steps.put(count, n * CELLS + c, PHASES.len() + line, there, new);
             }
         }
     }

@@ -53,6 +53,11 @@ impl Input {
         }
     }
 
+    /// Whether its pictures come out of a decoder, which could do less.
+    pub fn is_decoded(&self) -> bool {
+        !matches!(self, Input::Pattern(_))
+    }
+
     /// Name for messages: no credentials.
     pub fn display(&self) -> String {
         match self {

@@ -4,6 +4,7 @@ use super::ffmpeg::{Decoder, Demuxer, Found, Parcel, ReadEnd};
 use super::reconnect::Backoff;
 use super::timeline::Timeline;
 use super::{Context, Input, Unit};
+use crate::budget::{Decode, Share};
 use crate::time::{Clock, Mono, Stamp};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,6 +14,13 @@ use std::time::Duration;
 
 /// How often a silent source says that it is silent.
 const IDLE_EVERY: Duration = Duration::from_millis(200);
+/// A packet that waited so long for its decoder shows that we lag: key pictures only, which are decoded faster than they
+/// come, ...
+const LAGS: Duration = Duration::from_millis(1_500);
+/// ... until the wait is short again.
+const CAUGHT_UP: Duration = Duration::from_millis(300);
+/// After such a wait packets have probably been lost on the way to us: the queue holds some seconds.
+const LOSES: Duration = Duration::from_secs(3);
 /// Packets between reader and decoder: some seconds. When it is full, the reader waits and FFmpeg's socket buffer fills.
 const QUEUE: usize = 256;
 
@@ -26,6 +34,10 @@ enum Message {
 pub struct Live {
     messages: Receiver<Message>,
     clock: Arc<dyn Clock>,
+    share: Share,
+    lagging: bool,
+    /// The video decoder that is tried first.
+    named: Option<String>,
     decoder: Decoder,
     timeline: Timeline,
     queue: VecDeque<Unit>,
@@ -36,7 +48,7 @@ impl Live {
     /// Starts reading.
     pub fn start(input: Input, context: Context) -> Self {
         let (sender, messages) = sync_channel(QUEUE);
-        let clock = context.clock.clone();
+        let (clock, share, named) = (context.clock.clone(), context.share.clone(), context.decoder.clone());
         let name = format!("read {}", input.display()).chars().take(15).collect();
         let reader = Reader { input, context, sender, backoff: Backoff::new(0) };
         let spawned = std::thread::Builder::new().name(name).spawn(move || reader.run());
@@ -45,7 +57,10 @@ impl Live {
         Self {
             messages,
             clock,
-            decoder: Decoder::new(None, None),
+            share,
+            lagging: false,
+            named,
+            decoder: Decoder::new(None, None, None),
             timeline: Timeline::new(true),
             queue: VecDeque::new(),
             errors_before: 0,
@@ -64,7 +79,10 @@ impl Live {
                 return unit;
             }
             match self.messages.recv_timeout(IDLE_EVERY) {
-                Ok(Message::Parcel(parcel)) => self.decoder.feed(&parcel, &mut self.timeline, &mut self.queue),
+                Ok(Message::Parcel(parcel)) => {
+                    self.economize(self.clock.mono().since(parcel.arrived));
+                    self.decoder.feed(&parcel, &mut self.timeline, &mut self.queue);
+                }
                 Ok(Message::Opened(found)) => return self.opened(*found),
                 Ok(Message::Closed(reason)) => return Unit::Lost { stamp: self.stamp(), reason },
                 Err(RecvTimeoutError::Timeout) => return Unit::Idle(self.stamp()),
@@ -73,9 +91,20 @@ impl Live {
         }
     }
 
+    /// Keeps to the budget, and catches up when that was not enough. `delay`: how long the next packet has waited.
+    fn economize(&mut self, delay: Duration) {
+        self.share.waited(delay);
+        self.lagging = delay > if self.lagging { CAUGHT_UP } else { LAGS };
+        if delay > LOSES {
+            self.decoder.excuse();
+        }
+        let allowed = self.share.step().effort().map_or(Decode::Key, |effort| effort.decode);
+        self.decoder.economize(if self.lagging { Decode::Key } else { allowed });
+    }
+
     fn opened(&mut self, (video, audio): (Option<Found>, Option<Found>)) -> Unit {
         self.errors_before += self.decoder.errors;
-        self.decoder = Decoder::new(video, audio);
+        self.decoder = Decoder::new(video, audio, self.named.as_deref());
         self.timeline.reopen();
         Unit::Opened {
             stamp: self.stamp(),
@@ -125,11 +154,13 @@ impl Reader {
         }
         loop {
             match demuxer.read() {
-                Ok(parcel) => {
+                Ok(mut parcel) => {
                     self.backoff.reset();
                     if let Some(pace) = &mut pace {
                         let wait = pace.wait_for(&parcel, &demuxer);
                         self.sleep(wait);
+                        // It was there before; it came when it was due.
+                        parcel.arrived = self.context.clock.mono();
                     }
                     if !self.pass(Message::Parcel(Box::new(parcel))) {
                         return Ok("stopped".to_owned());

@@ -10,13 +10,14 @@ mod pattern;
 mod reconnect;
 mod timeline;
 
-pub use ffmpeg::{library_versions, silence_library_log};
+pub use ffmpeg::{HARDWARE_DECODERS, has_video_decoder, library_versions, silence_library_log};
 pub use input::Input;
 pub use live::Live;
 pub use offline::Offline;
 pub use pattern::{Pattern, PatternSource};
 pub use reconnect::Backoff;
 
+use crate::budget::Share;
 use crate::frame::{AudioBlock, Frame};
 use crate::time::{Clock, Stamp};
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ pub enum Unit {
     Video(Frame),
     /// A block of sound.
     Audio(AudioBlock),
+    /// A picture came that was not decoded, to keep to the budget.
+    Passed(Stamp),
     /// Nothing arrived for a while (live sources, several times per second).
     Idle(Stamp),
     /// The source cannot be reached; it is being opened again. Repeated for each failed attempt.
@@ -51,6 +54,8 @@ pub enum Unit {
         /// Whether there is an audio stream.
         audio: bool,
     },
+    /// What it holds is decoded otherwise from here on: as in `Opened`.
+    Format(String),
     /// The input ended, as files do.
     End,
 }
@@ -103,6 +108,10 @@ pub struct Context {
     pub seed: u64,
     /// A live source that sends nothing for this long is closed and opened again.
     pub reopen_after: Duration,
+    /// What the budget allows it.
+    pub share: Share,
+    /// Name of the video decoder that is tried first.
+    pub decoder: Option<String>,
 }
 
 /// An open source.

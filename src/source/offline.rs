@@ -3,6 +3,7 @@
 use super::ffmpeg::{Decoder, Demuxer, ReadEnd};
 use super::timeline::Timeline;
 use super::{Context, Error, Input, Unit};
+use crate::budget::Effort;
 use crate::time::{Mono, Stamp};
 use std::collections::VecDeque;
 
@@ -19,7 +20,8 @@ impl Offline {
     /// Opens `input`. Blocks.
     pub fn open(input: &Input, context: &Context) -> Result<Self, Error> {
         let demuxer = Demuxer::open(input, &context.clock, &context.stop, context.reopen_after)?;
-        let decoder = Decoder::of(&demuxer);
+        let mut decoder = Decoder::new(demuxer.video(), demuxer.audio(), context.decoder.as_deref());
+        decoder.economize(context.share.step().effort().unwrap_or(Effort::FULL).decode);
         if !decoder.has_video() && !decoder.has_audio() {
             return Err(Error::NotMedia(input.display()));
         }
@@ -71,8 +73,8 @@ fn without_clock(mut unit: Unit) -> Unit {
     let stamp = match &mut unit {
         Unit::Video(frame) => &mut frame.stamp,
         Unit::Audio(block) => &mut block.stamp,
-        Unit::Idle(stamp) | Unit::Lost { stamp, .. } | Unit::Opened { stamp, .. } => stamp,
-        Unit::End => return unit,
+        Unit::Passed(stamp) | Unit::Idle(stamp) | Unit::Lost { stamp, .. } | Unit::Opened { stamp, .. } => stamp,
+        Unit::Format(_) | Unit::End => return unit,
     };
     stamp.arrived = Mono(u64::try_from(stamp.at.0).unwrap_or(0));
     unit

@@ -176,9 +176,26 @@ pub struct OpenIncident {
     pub severity: Severity,
 }
 
+/// How closely a source is looked at, and why not more closely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effort {
+    /// "all pictures in full", "key pictures".
+    pub name: &'static str,
+    /// "cpu_budget", "backlog".
+    pub shed_by: Option<&'static str>,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self { name: "all pictures in full", shed_by: None }
+    }
+}
+
 /// How one source is doing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SourceState {
+    /// What the budget allows it.
+    pub effort: Effort,
     /// What its thread measured.
     pub status: SourceStatus,
     /// What is wrong.
@@ -225,6 +242,14 @@ pub(super) struct StateBody<'a> {
     format: Option<&'a str>,
     /// Pictures per second over the last second.
     fps: f64,
+    /// Share of the pictures of the last seconds that were looked at, 0 to 1.
+    coverage: f64,
+    /// How closely: "all pictures in full" down to "key pictures", or "suspended".
+    effort: &'a str,
+    /// Why not more closely.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^(cpu_budget|memory_budget|encoder_starved|machine_busy|throttled|backlog)$"))]
+    shed_by: Option<&'a str>,
     /// Mean luma, 0 black to 1 white.
     #[serde(skip_serializing_if = "Option::is_none")]
     luma: Option<f64>,
@@ -247,6 +272,9 @@ pub fn state(made: &Made, source: &SourceState) -> Vec<u8> {
         reason: status.reason.as_deref(),
         format: status.format.as_deref(),
         fps: rounded(status.fps),
+        coverage: rounded(status.coverage),
+        effort: source.effort.name,
+        shed_by: source.effort.shed_by,
         luma: status.luma_mean.map(rounded),
         rms_dbfs: status.rms_dbfs.map(rounded),
     })
@@ -287,6 +315,21 @@ pub struct BrokerHealth {
     pub complaint: Option<&'static str>,
 }
 
+/// What Picket takes and may take, for `health`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct BudgetHealth {
+    /// Processor time of Picket over the last second, % of one core.
+    pub cpu_pct: f64,
+    /// The most it may be.
+    pub cpu_pct_max: f64,
+    /// The most that `rss_bytes` may be.
+    pub rss_bytes_max: u64,
+    /// Memory is over it.
+    pub over_memory: bool,
+    /// The least coverage of all sources, 0 to 1.
+    pub coverage: f64,
+}
+
 /// One source, for `health`.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct SourceHealth {
@@ -295,6 +338,8 @@ pub struct SourceHealth {
     pub verdict: &'static str,
     /// Pictures per second over the last second.
     pub fps: f64,
+    /// Share of the pictures of the last seconds that were looked at, 0 to 1.
+    pub coverage: f64,
     /// Pictures since the start.
     pub frames: u64,
     /// Damaged pictures and packets since the start.
@@ -311,6 +356,7 @@ impl From<&SourceState> for SourceHealth {
         Self {
             verdict: state.verdict().name(),
             fps: rounded(status.fps),
+            coverage: rounded(status.coverage),
             frames: status.frames,
             errors: status.errors,
             reconnects: status.reconnects,
@@ -329,6 +375,7 @@ pub(super) struct HealthBody<'a> {
     class: &'a str,
     #[serde(flatten)]
     box_health: &'a BoxBody<'a>,
+    budget: &'a BudgetHealth,
     spool: &'a SpoolHealth,
     mqtt: &'a BrokerHealth,
     src: BTreeMap<&'a str, SourceHealth>,
@@ -382,6 +429,7 @@ pub(super) struct BoxBody<'a> {
 pub fn health(
     made: &Made,
     measured: &BoxHealth,
+    budget: &BudgetHealth,
     spool: &SpoolHealth,
     mqtt: &BrokerHealth,
     sources: &BTreeMap<SourceId, SourceState>,
@@ -403,12 +451,15 @@ pub fn health(
         disk_ro: measured.disk_ro,
         wd_margin_ms: measured.watchdog_margin.map(|margin| margin.as_millis() as u64),
     };
+    let (used, most, coverage) = (rounded(budget.cpu_pct), rounded(budget.cpu_pct_max), rounded(budget.coverage));
+    let budget = &BudgetHealth { cpu_pct: used, cpu_pct_max: most, coverage, ..*budget };
     let spool = &SpoolHealth { oldest_s: rounded(spool.oldest_s), ..spool.clone() };
     let mqtt = &BrokerHealth { rtt_ms: mqtt.rtt_ms.map(rounded), up_s: rounded(mqtt.up_s), ..mqtt.clone() };
     encoded(&HealthBody {
         head: Head::new(made),
-        class: class(spool, sources).name(),
+        class: class(budget, spool, sources).name(),
         box_health: &box_health,
+        budget,
         spool,
         mqtt,
         src: sources.iter().map(|(id, state)| (id.as_str(), state.into())).collect(),
@@ -416,7 +467,7 @@ pub fn health(
 }
 
 /// The worst of all.
-pub fn class(spool: &SpoolHealth, sources: &BTreeMap<SourceId, SourceState>) -> Verdict {
+pub fn class(budget: &BudgetHealth, spool: &SpoolHealth, sources: &BTreeMap<SourceId, SourceState>) -> Verdict {
     let rank = |verdict: &Verdict| match verdict {
         Verdict::Ok => 0,
         Verdict::Off => 1,
@@ -424,6 +475,6 @@ pub fn class(spool: &SpoolHealth, sources: &BTreeMap<SourceId, SourceState>) -> 
         Verdict::Alert => 3,
         Verdict::Lost => 4,
     };
-    let own = if spool.trouble.is_some() { Verdict::Warning } else { Verdict::Ok };
+    let own = if spool.trouble.is_some() || budget.over_memory { Verdict::Warning } else { Verdict::Ok };
     sources.values().map(SourceState::verdict).chain([own]).max_by_key(rank).unwrap_or(Verdict::Ok)
 }

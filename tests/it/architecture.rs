@@ -10,7 +10,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("frame", &["time"]),
     ("kernels", &["frame"]),
     ("health", &["time", "ids"]),
-    ("source", &["frame", "kernels", "health", "time", "ids"]),
+    ("budget", &[]),
+    ("source", &["frame", "kernels", "health", "budget", "time", "ids"]),
     ("features", &["kernels", "frame", "time"]),
     ("detect", &["features", "kernels", "frame", "time"]),
     ("alert", &["detect", "time", "ids"]),
@@ -20,14 +21,26 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("mqtt", &["outbox", "wire", "time", "ids"]),
     (
         "pipeline",
-        &["source", "frame", "features", "kernels", "detect", "alert", "evidence", "wire", "health", "time", "ids"],
+        &[
+            "source", "frame", "features", "kernels", "detect", "alert", "evidence", "wire", "health", "budget",
+            "time", "ids",
+        ],
     ),
-    ("config", &["mqtt", "outbox", "alert", "detect", "source", "health", "ids"]),
+    ("config", &["mqtt", "outbox", "alert", "detect", "source", "health", "budget", "ids"]),
     (
         "daemon",
-        &["config", "pipeline", "mqtt", "outbox", "wire", "alert", "source", "health", "kernels", "time", "ids"],
+        &[
+            "config", "pipeline", "mqtt", "outbox", "wire", "alert", "source", "health", "budget", "kernels", "time",
+            "ids",
+        ],
     ),
-    ("cli", &["daemon", "config", "pipeline", "wire", "alert", "detect", "source", "health", "kernels", "time", "ids"]),
+    (
+        "cli",
+        &[
+            "daemon", "config", "pipeline", "wire", "alert", "detect", "source", "health", "budget", "kernels", "time",
+            "ids",
+        ],
+    ),
 ];
 
 /// Where each foreign crate may be named: one place to change when it changes.

@@ -122,7 +122,7 @@ fn nothing_given_is_a_configuration_with_notes() {
         "broker: there is no url, so events wait in the outbox and nobody is told",
     ];
     assert_eq!(config.notes(), expected);
-    assert_eq!((config.budget.cpu_cores_max, config.budget.memory_bytes_max), (0.25, 160 << 20));
+    assert_eq!((config.budget.limits.cpu_cores_max, config.budget.limits.memory_bytes_max), (0.25, 160 << 20));
     assert!(config.pictures && config.sources.is_empty() && config.broker.is_none());
 }
 
@@ -134,7 +134,6 @@ fn what_this_version_does_not_do_is_noted() {
     );
     let expected = [
         "broker.url: over mqtt:// the password can be read on the way; mqtts:// hides it",
-        "budget.cpu: this version checks it but does not keep to it yet",
         "source[out].pair_with: this version does not compare sources yet",
     ];
     assert_eq!(only(&text).expect("no mistake").notes(), expected);

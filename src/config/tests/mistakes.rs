@@ -374,3 +374,12 @@ fn flags_are_checked_like_files() {
 2 mistakes in the configuration";
     assert_eq!(Root::new().load(&[], &flags).map_err(|mistakes| mistakes.to_string()), Err(expected.to_owned()));
 }
+
+#[test]
+fn a_decoder_that_ffmpeg_does_not_have_is_told() {
+    let text = "[[source]]\nid = \"a\"\ninput = \"-\"\ndecoder = \"h264_v4l2m2n\"\n";
+    let expected = "4:11 source[a].decoder: \"h264_v4l2m2n\" is no video decoder of the FFmpeg on this box; did you mean \
+                    \"h264_v4l2m2m\"? | a name that 'ffmpeg -decoders' lists, such as \"h264_v4l2m2m\", or no `decoder` key for \
+                    software";
+    assert_eq!(told(text), [expected]);
+}

@@ -35,8 +35,8 @@ impl Corners {
         for row in 0..grid.rows {
             let below = row + 1 < grid.rows;
             for (phase, count) in counts.iter_mut().enumerate() {
-                let new = Sides::of(lines.new(row), below.then(|| lines.new(row + 1)), grid.columns, phase);
-                let there = Sides::of(lines.there(row), below.then(|| lines.there(row + 1)), grid.columns, phase);
+                let new = Sides::of(lines.new_steps(row), below.then(|| lines.new_steps(row + 1)), grid.columns, phase);
+                let there = Sides::of(lines.steps(row), below.then(|| lines.steps(row + 1)), grid.columns, phase);
                 let [soft, sharp] = new.above([NEW, SHARP]);
                 let [visible] = there.above([VISIBLE]);
                 *count = [count[0] + soft, count[1] + sharp, count[2] + visible];

@@ -54,8 +54,8 @@ impl Marks {
         let (grid, columns) = (self.grid, self.grid.columns.max(1));
         let cells = features.cells.chunks_exact(columns).zip(features.before.chunks_exact(columns));
         for (row, (left, (cells, before))) in self.left.chunks_exact_mut(columns).zip(cells).enumerate() {
-            let below = (row + 1 < grid.rows).then(|| features.lines.new(row + 1));
-            let sides = Sides::of(features.lines.new(row), below, columns, 0);
+            let below = (row + 1 < grid.rows).then(|| features.lines.new_steps(row + 1));
+            let sides = Sides::of(features.lines.new_steps(row), below, columns, 0);
             for (column, (left, (cell, before))) in left.iter_mut().zip(cells.iter().zip(before)).enumerate() {
                 let blank = cell.max - cell.min <= BLANK.0 && before.max - before.min > BLANK.1;
                 *left = if blank || sides.corner(column) > MARK { STAY } else { left.saturating_sub(1) };

@@ -134,7 +134,7 @@ impl Scene {
             }
         }
         let enough = pictures >= MOVING_PICTURES;
-        let ends = moving().next().zip(moving().last());
+        let ends = moving().next().zip(moving().next_back());
         let lasted = ends.map_or(Duration::ZERO, |(first, last)| last.seen.at.since(first.seen.at));
         Motion {
             usual: median(moving().map(|past| past.seen.moved)),

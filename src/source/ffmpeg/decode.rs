@@ -3,8 +3,10 @@
 use super::super::Unit;
 use super::super::timeline::{Timeline, Track};
 use super::complaints::Complaints;
-use super::demux::{Demuxer, Found, Parcel};
+use super::demux::{Found, Parcel};
+use super::economy::{Economy, Fate};
 use super::{picture::Adapter, sound};
+use crate::budget::Decode;
 use crate::frame::{AudioBlock, DecodeEvidence};
 use crate::time::{MediaTime, Mono, Stamp};
 use ffmpeg_next as ff;
@@ -15,12 +17,21 @@ const WAIT_FOR_PICTURE: i64 = 5_000_000_000;
 /// Pictures before the first key picture show leftovers of joining a stream in the middle, not damage.
 const WAIT_FOR_KEY: u32 = 250;
 
+/// A decoder that shows no picture of so many packets does not work: four seconds at 25 per second, more than the delay
+/// of any and the longest usual distance of key pictures.
+const NAMED_MAX: u32 = 100;
+
 struct VideoTrack {
     found: Found,
     decoder: ff::decoder::Video,
     complaints: Complaints,
     adapter: Adapter,
     evidence: DecodeEvidence,
+    economy: Economy,
+    /// The decoder that was asked for by name, while it is in use.
+    named: Option<String>,
+    /// Packets that it got without showing a picture yet.
+    fed: u32,
     skipped: u32,
     joined: bool,
     last: Option<i64>,
@@ -42,14 +53,10 @@ pub(in crate::source) struct Decoder {
 }
 
 impl Decoder {
-    /// Decoders for the streams of `demuxer`; a stream that no decoder fits is left out.
-    pub(in crate::source) fn new(video: Option<Found>, audio: Option<Found>) -> Self {
-        Self { video: video.and_then(open_video), audio: audio.and_then(open_audio), errors: 0 }
-    }
-
-    /// Decoders for the streams of `demuxer`.
-    pub(in crate::source) fn of(demuxer: &Demuxer) -> Self {
-        Self::new(demuxer.video(), demuxer.audio())
+    /// Decoders for streams; one that no decoder fits is left out. `named`: the video decoder that is tried first.
+    pub(in crate::source) fn new(video: Option<Found>, audio: Option<Found>, named: Option<&str>) -> Self {
+        let video = video.and_then(|found| open_video(found, named));
+        Self { video, audio: audio.and_then(open_audio), errors: 0 }
     }
 
     /// Whether pictures can come.
@@ -67,13 +74,28 @@ impl Decoder {
         let mut parts = Vec::new();
         if let Some(track) = &self.video {
             let decoder = &track.decoder;
-            parts.push(format!("{}x{} {}", decoder.width(), decoder.height(), decoder.id().name()));
+            let by = track.named.as_ref().map_or(String::new(), |name| format!(" by {name}"));
+            parts.push(format!("{}x{} {}{by}", decoder.width(), decoder.height(), decoder.id().name()));
         }
         if let Some(track) = &self.audio {
             let decoder = &track.decoder;
             parts.push(format!("{} Hz {} ch {}", decoder.rate(), decoder.channels(), decoder.id().name()));
         }
         parts.join(", ")
+    }
+
+    /// What to decode of the pictures from now on.
+    pub(in crate::source) fn economize(&mut self, decode: Decode) {
+        if let Some(track) = &mut self.video {
+            track.economy.want(decode);
+        }
+    }
+
+    /// Packets were lost because we were late: what the decoder makes of it is no evidence.
+    pub(in crate::source) fn excuse(&mut self) {
+        if let Some(track) = &mut self.video {
+            track.economy.excuse();
+        }
     }
 
     /// Decodes one packet and appends what came of it.
@@ -102,13 +124,47 @@ impl Decoder {
 
     fn feed_video(&mut self, parcel: &Parcel, timeline: &mut Timeline, out: &mut VecDeque<Unit>) {
         let Some(track) = &mut self.video else { return };
+        let fate = track.economy.admit(parcel.packet.is_key(), parcel.packet.pts());
         if parcel.packet.is_corrupt() {
             track.evidence.packets = track.evidence.packets.saturating_add(1);
         }
-        if track.decoder.send_packet(&parcel.packet).is_err() {
-            track.evidence.messages = track.evidence.messages.saturating_add(1);
+        let before = out.len();
+        if fate != Fate::Pass {
+            track.decoder.skip_frame(track.economy.discard());
+            if track.decoder.send_packet(&parcel.packet).is_err() {
+                track.evidence.messages = track.evidence.messages.saturating_add(1);
+            }
+            self.errors += receive_pictures(track, &mut self.audio, timeline, parcel.arrived, out);
         }
-        self.errors += receive_pictures(track, &mut self.audio, timeline, parcel.arrived, out);
+        if fate == Fate::Alone {
+            let _ = track.decoder.send_eof();
+            self.errors += receive_pictures(track, &mut self.audio, timeline, parcel.arrived, out);
+            track.decoder.flush();
+        }
+        let shown = out.iter().skip(before).any(|unit| matches!(unit, Unit::Video(_)));
+        if let Some(format) = self.give_up_on_named(shown, fate) {
+            out.push_back(Unit::Format(format));
+        }
+        let Some(track) = &mut self.video else { return };
+        if track.economy.is_partial() && !shown && timeline.anchored() {
+            let at = timeline.now(parcel.arrived);
+            out.push_back(Unit::Passed(Stamp { at, arrived: parcel.arrived }));
+        }
+    }
+
+    /// A decoder asked for by name that opens is not yet one that works: without a picture the software one takes its
+    /// place. The new format, if so.
+    fn give_up_on_named(&mut self, shown: bool, fate: Fate) -> Option<String> {
+        let track = self.video.as_mut().filter(|track| track.named.is_some())?;
+        track.fed = if shown { 0 } else { track.fed + u32::from(fate != Fate::Pass) };
+        if track.fed < NAMED_MAX {
+            return None;
+        }
+        tracing::warn!(decoder = track.named, packets = track.fed, "shows no picture: the software decoder takes over");
+        let decoder = open_decoder(&track.found, None)?;
+        track.complaints = Complaints::watch(address_of(&decoder));
+        (track.decoder, track.named, track.joined, track.skipped) = (decoder, None, false, 0);
+        Some(self.format())
     }
 
     fn feed_audio(&mut self, parcel: &Parcel, timeline: &mut Timeline, out: &mut VecDeque<Unit>) {
@@ -128,13 +184,12 @@ impl Decoder {
     }
 }
 
-fn open_video(found: Found) -> Option<VideoTrack> {
-    let mut context = ff::codec::Context::from_parameters(found.parameters.clone()).ok()?;
-    // One thread: the encoder owns the cores, and results do not depend on timing.
-    context.set_threading(ff::threading::Config { count: 1, ..Default::default() });
-    // Viewers see damaged pictures, so we must.
-    context.set_flags(ff::codec::Flags::OUTPUT_CORRUPT);
-    let decoder = context.decoder().video().ok()?;
+fn open_video(found: Found, named: Option<&str>) -> Option<VideoTrack> {
+    let by_name = named.and_then(|name| Some((open_decoder(&found, Some(name))?, Some(name.to_owned()))));
+    if let (Some(name), None) = (named, &by_name) {
+        tracing::warn!(decoder = name, "does not fit the stream or does not open: the software decoder is used");
+    }
+    let (decoder, named) = by_name.or_else(|| Some((open_decoder(&found, None)?, None)))?;
     let complaints = Complaints::watch(address_of(&decoder));
     Some(VideoTrack {
         found,
@@ -142,10 +197,28 @@ fn open_video(found: Found) -> Option<VideoTrack> {
         complaints,
         adapter: Adapter::default(),
         evidence: DecodeEvidence::default(),
+        economy: Economy::default(),
+        named,
+        fed: 0,
         skipped: 0,
         joined: false,
         last: None,
     })
+}
+
+fn open_decoder(found: &Found, named: Option<&str>) -> Option<ff::decoder::Video> {
+    let mut context = ff::codec::Context::from_parameters(found.parameters.clone()).ok()?;
+    // One thread: the encoder owns the cores, and results do not depend on timing.
+    context.set_threading(ff::threading::Config { count: 1, ..Default::default() });
+    // Viewers see damaged pictures, so we must.
+    context.set_flags(ff::codec::Flags::OUTPUT_CORRUPT);
+    match named {
+        None => context.decoder().video().ok(),
+        Some(name) => {
+            let codec = ff::codec::decoder::find_by_name(name).filter(|codec| codec.id() == found.parameters.id())?;
+            context.decoder().open_as(codec).and_then(|opened| opened.video()).ok()
+        }
+    }
 }
 
 #[allow(unsafe_code)]
@@ -173,7 +246,7 @@ fn receive_pictures(
     while track.decoder.receive_frame(&mut picture).is_ok() {
         let picture = std::mem::replace(&mut picture, ff::frame::Video::empty());
         let decode = take_evidence(track, &picture);
-        if !join(track, &picture) {
+        if !join(track, &picture) || !track.economy.shows(picture.pts()) {
             continue;
         }
         damaged += u64::from(decode.any());
@@ -190,7 +263,12 @@ fn receive_pictures(
             release_waiting(sound, timeline, arrived, out);
         }
         let at = timeline.place(Track::Video, raw, duration, arrived);
-        out.extend(track.adapter.adapt(picture, Stamp { at, arrived }, decode).map(Unit::Video));
+        let frame = track.adapter.adapt(picture, Stamp { at, arrived }, decode);
+        out.extend(frame.map(|mut frame| {
+            // Where all are key pictures, they are what others are between them.
+            frame.info.intra &= !track.economy.is_key_only();
+            Unit::Video(frame)
+        }));
     }
     damaged
 }
@@ -210,7 +288,7 @@ fn take_evidence(track: &mut VideoTrack, picture: &ff::frame::Video) -> DecodeEv
     evidence.messages = evidence.messages.saturating_add(messages);
     evidence.corrupt = picture.is_corrupt();
     evidence.concealed = picture.has_decode_errors();
-    evidence
+    if track.economy.trusts() { evidence } else { DecodeEvidence::default() }
 }
 
 fn receive_sound(track: &mut AudioTrack, timeline: &mut Timeline, arrived: Mono, out: &mut VecDeque<Unit>) {

@@ -3,6 +3,7 @@
 mod complaints;
 mod decode;
 mod demux;
+mod economy;
 mod picture;
 mod sound;
 
@@ -15,4 +16,23 @@ pub fn library_versions() -> String {
     use ffmpeg_next::{codec, format};
     let parts = |version: u32| format!("{}.{}.{}", version >> 16, version >> 8 & 255, version & 255);
     format!("libavcodec {}, libavformat {} ({})", parts(codec::version()), parts(format::version()), codec::license())
+}
+
+/// Names of hardware decoders that boards with FFmpeg have, for those who mistype them.
+pub const HARDWARE_DECODERS: [&str; 8] = [
+    "h264_v4l2m2m",
+    "hevc_v4l2m2m",
+    "mpeg2_v4l2m2m",
+    "vp9_v4l2m2m",
+    "h264_rkmpp",
+    "hevc_rkmpp",
+    "h264_cuvid",
+    "hevc_cuvid",
+];
+
+/// Whether the FFmpeg that was loaded has a video decoder of this name.
+pub fn has_video_decoder(name: &str) -> bool {
+    let is_name = !name.contains('\0');
+    is_name
+        && ffmpeg_next::codec::decoder::find_by_name(name).is_some_and(|codec| codec.is_decoder() && codec.is_video())
 }

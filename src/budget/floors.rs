@@ -1,0 +1,121 @@
+//! Reasons to do less that have nothing to do with our own account: others starve, the box is hot, packets wait.
+
+use super::governor::{Load, SourceLoad};
+use super::{Reason, Step};
+use std::time::Duration;
+
+/// The encoder's tasks wait for this share of the time, %: it is starved (PSI, some, 10 s) ...
+const STARVED: f64 = 10.0;
+/// ... and is no more below this.
+const FED: f64 = 5.0;
+/// All processors are taken from this load on, % ...
+const BUSY: f64 = 95.0;
+/// ... and have time to spare below this.
+const SPARE: f64 = 90.0;
+/// With all processors taken, tasks wait for them this share of the time, %. Our own wait counts in it, so it starts
+/// the shedding and does not end it: that takes processors with time to spare.
+const WAITING: f64 = 15.0;
+/// A packet that waits longer than this for its decoder shows that we do not keep up ...
+const LATE: Duration = Duration::from_millis(500);
+/// ... and one that waits less, that we do.
+const PROMPT: Duration = Duration::from_millis(200);
+/// Between one rung down and the next: longer than it takes to see what the last one gave (PSI averages 10 s, but
+/// answers within half of that).
+const DOWN_EVERY: Duration = Duration::from_secs(5);
+/// Between one rung up and the next.
+const UP_EVERY: Duration = Duration::from_secs(10);
+/// Heat goes slowly.
+const COOL_EVERY: Duration = Duration::from_secs(30);
+/// A packet late again so soon after a rung up shows that it was too early for it ...
+const RELAPSE: Duration = Duration::from_secs(30);
+/// ... and the next one waits twice as long, up to this.
+const UP_EVERY_MAX: Duration = Duration::from_secs(300);
+
+/// How far down something holds us.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Floor {
+    pub step: Step,
+    since: Duration,
+}
+
+impl Floor {
+    /// Goes a rung down at once when it starts and then each `DOWN_EVERY`, and up each `up_every`. True when it moved.
+    fn update(&mut self, passed: Duration, worse: bool, better: bool, last: Step, up_every: Duration) -> bool {
+        self.since += passed;
+        let began = worse && self.step == Step::FULL;
+        if (began || worse && self.since >= DOWN_EVERY) && self.step < last {
+            (self.step, self.since) = (self.step.down(last), Duration::ZERO);
+            return true;
+        }
+        if better && self.since >= up_every && self.step > Step::FULL {
+            (self.step, self.since) = (self.step.up(), Duration::ZERO);
+            return true;
+        }
+        false
+    }
+}
+
+/// What holds all sources down.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Floors {
+    encoder: Floor,
+    machine: Floor,
+    heat: Floor,
+}
+
+impl Floors {
+    pub(super) fn update(&mut self, load: &Load) {
+        let encoder = load.encoder_waits_pct.unwrap_or(0.0);
+        self.encoder.update(load.passed, encoder >= STARVED, encoder < FED, Step::LAST, UP_EVERY);
+        let busy = load.machine_busy_pct.unwrap_or(0.0);
+        let full = busy >= BUSY && load.machine_waits_pct.unwrap_or(0.0) >= WAITING;
+        // The budget was granted on this box as it is: a busy machine takes pictures from us, but not all of them.
+        self.machine.update(load.passed, full, busy < SPARE, Step::LAST_UNDECODED, UP_EVERY);
+        self.heat.update(load.passed, load.throttled, !load.throttled, Step::LAST, COOL_EVERY);
+    }
+
+    /// The lowest, and why.
+    pub(super) fn lowest(&self) -> (Step, Reason) {
+        let all = [(self.encoder, Reason::Encoder), (self.machine, Reason::Machine), (self.heat, Reason::Heat)];
+        let lowest = all.into_iter().max_by_key(|(floor, _)| floor.step);
+        lowest.map_or((Step::FULL, Reason::Machine), |(floor, reason)| (floor.step, reason))
+    }
+}
+
+/// What its own backlog holds a source down to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Backlog {
+    floor: Floor,
+    up_every: Duration,
+    since_up: Duration,
+}
+
+impl Default for Backlog {
+    fn default() -> Self {
+        Self { floor: Floor::default(), up_every: UP_EVERY, since_up: RELAPSE }
+    }
+}
+
+impl Backlog {
+    /// `now`: the rung that the source is on.
+    pub(super) fn update(&mut self, passed: Duration, load: &SourceLoad, now: Step, last: Step) {
+        self.since_up += passed;
+        let late = load.delay > LATE;
+        if late && self.floor.step < now {
+            // What is done now is too much, whatever it was that brought us here.
+            self.floor = Floor { step: now, since: DOWN_EVERY };
+        }
+        let was = self.floor.step;
+        self.floor.update(passed, late, load.delay < PROMPT, last, self.up_every);
+        if self.floor.step < was {
+            self.since_up = Duration::ZERO;
+        } else if self.floor.step > was {
+            let relapse = self.since_up < RELAPSE;
+            self.up_every = if relapse { (self.up_every * 2).min(UP_EVERY_MAX) } else { UP_EVERY };
+        }
+    }
+
+    pub(super) fn step(&self) -> Step {
+        self.floor.step
+    }
+}
