@@ -13,6 +13,9 @@ use crate::source::Unit;
 use crate::time::Stamp;
 use crate::wire::{OpenIncident, SourceState};
 
+/// Most pictures in a row that are looked at in full because a detector doubts: enough to decide.
+const DOUBTED_MAX: u32 = 25;
+
 /// How a pipeline is set up.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -39,6 +42,8 @@ pub struct Pipeline {
     rate: Rate,
     coverage: Coverage,
     effort: Effort,
+    /// Pictures that were looked at in full because of a doubt, less those that were not.
+    doubted: u32,
     now: Stamp,
 }
 
@@ -56,6 +61,7 @@ impl Pipeline {
             rate: Rate::default(),
             coverage: Coverage::default(),
             effort: Effort::FULL,
+            doubted: 0,
             now: Stamp::default(),
         }
     }
@@ -148,7 +154,10 @@ impl Pipeline {
         if !looked {
             return;
         }
-        let full = told || self.status.looked_at.is_multiple_of(u64::from(full_every));
+        // A doubt is cleared up at once, but a programme that always looks doubtful must not cost all the time.
+        let doubted = self.detectors.want_full() && self.doubted < DOUBTED_MAX;
+        self.doubted = if doubted { self.doubted + 1 } else { self.doubted.saturating_sub(1) };
+        let full = told || doubted || self.status.looked_at.is_multiple_of(u64::from(full_every));
         self.status.looked_at += 1;
         let features = self.video.look(frame, if full { Depth::Full } else { Depth::Light });
         let (black, white) = features.range.black_white();
@@ -186,6 +195,9 @@ impl Pipeline {
         self.status.fps = self.rate.picture(stamp.at);
         self.coverage.picture(stamp.at, looked);
         self.status.coverage = self.coverage.share();
+        if !looked {
+            self.video.leave_out();
+        }
         self.came();
     }
 

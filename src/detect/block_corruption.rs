@@ -156,6 +156,11 @@ impl BlockCorruption {
         self.say(ended)
     }
 
+    /// Whether there is something to be decided that only pictures seen in full can decide.
+    pub fn wants_full(&self) -> bool {
+        self.rising.is_some() || self.seen.is_some() || self.suspicion.is_some()
+    }
+
     /// The damaged cells of the last picture, row by row: one entry per cell.
     pub fn flagged(&self) -> &[bool] {
         self.marks.flagged()

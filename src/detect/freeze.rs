@@ -160,6 +160,7 @@ impl Freeze {
             change: change / cells,
             alike: features.alike,
             intra: features.intra,
+            left_out: features.left_out,
         };
         (seen, moved)
     }

@@ -173,6 +173,11 @@ impl Detectors {
         say(self.block_corruption.observe(features), said);
     }
 
+    /// Whether a detector has something to decide that only pictures seen in full can decide.
+    pub fn want_full(&self) -> bool {
+        self.block_corruption.wants_full()
+    }
+
     /// The damaged cells of the last picture, row by row: one entry per cell.
     pub fn flagged_cells(&self) -> &[bool] {
         self.block_corruption.flagged()

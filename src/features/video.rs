@@ -69,6 +69,8 @@ pub struct VideoFeatures {
     pub depth: Depth,
     /// First picture, or first of another size: differences to the picture before mean nothing.
     pub first: bool,
+    /// Pictures came between this one and the one before that were not looked at.
+    pub left_out: bool,
     /// Cells, row by row. Their differences are to the picture before, in a picture seen in full to the last such one.
     pub cells: Vec<LumaCell>,
     /// Cells of the picture before.
@@ -123,6 +125,7 @@ pub struct VideoAnalyzer {
     /// Samples in each cell.
     areas: Vec<u16>,
     sums: Vec<u16>,
+    left_out: bool,
     features: VideoFeatures,
 }
 
@@ -138,6 +141,7 @@ impl VideoAnalyzer {
             decode: DecodeEvidence::default(),
             depth: Depth::Full,
             first: true,
+            left_out: false,
             cells: Vec::new(),
             before: Vec::new(),
             means: Vec::new(),
@@ -153,7 +157,7 @@ impl VideoAnalyzer {
             noise: 0.0,
         };
         let (means_in_full, areas, sums) = (Vec::new(), Vec::new(), Vec::new());
-        Self { kernels, previous: None, in_full: None, means_in_full, areas, sums, features }
+        Self { kernels, previous: None, in_full: None, means_in_full, areas, sums, left_out: false, features }
     }
 
     /// The picture analysed last.
@@ -165,6 +169,11 @@ impl VideoAnalyzer {
     pub fn restart(&mut self) {
         self.previous = None;
         self.in_full = None;
+    }
+
+    /// A picture came that will not be looked at.
+    pub fn leave_out(&mut self) {
+        self.left_out = true;
     }
 
     /// Analyses `frame` in full and keeps it for the next.
@@ -188,6 +197,7 @@ impl VideoAnalyzer {
         features.intra = frame.info.intra;
         features.decode = frame.info.decode;
         features.first = self.previous.is_none();
+        features.left_out = std::mem::take(&mut self.left_out);
         features.depth = if features.first { Depth::Full } else { depth };
         self.measure(&frame);
         self.sum_up(was);

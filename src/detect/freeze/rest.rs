@@ -49,6 +49,12 @@ const LATELY: Duration = Duration::from_secs(15);
 /// An overlay that has not moved for this long is none: clocks tick every second.
 const OVERLAY_PAUSE: Duration = Duration::from_millis(1_100);
 
+/// Pictures that the budget leaves out hide short rests and how motion ended. Then only strong motion counts, a freeze
+/// lasts longer than what animation rests, ...
+const LEFT_OUT_STRONG: Duration = Duration::from_millis(2_500);
+/// ... and what was not seen to stop abruptly waits longer still.
+const LEFT_OUT_ANY: Duration = Duration::from_millis(6_000);
+
 /// How one picture differs from the one before.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Seen {
@@ -61,6 +67,8 @@ pub(super) struct Seen {
     pub alike: f64,
     /// A key picture: coders pulse there.
     pub intra: bool,
+    /// There were pictures between the two that were not looked at.
+    pub left_out: bool,
 }
 
 /// Longest of the last rests: each entry is longer than those after it.
@@ -83,6 +91,7 @@ pub(super) struct Rest {
     /// Pictures of it in which any cell moved, coders' mending aside.
     stirred: u32,
     overlay_moved_at: Option<MediaTime>,
+    left_out: bool,
     /// Usual motion without the overlay.
     usual: f64,
     motion: Motion,
@@ -105,6 +114,7 @@ impl Rest {
             pictures: 0,
             stirred: 0,
             overlay_moved_at: None,
+            left_out: false,
             usual: 0.0,
             motion: Motion::default(),
             dissolve: None,
@@ -181,6 +191,7 @@ impl Rest {
 
     fn carry_on(&mut self, seen: &Seen, moved: &PerTile, overlay_moves: bool, young: bool) {
         self.onset.get_or_insert(seen.at);
+        self.left_out |= seen.left_out;
         if seen.intra {
             return;
         }
@@ -209,6 +220,7 @@ impl Rest {
         self.pictures = 0;
         self.stirred = 0;
         self.overlay_moved_at = None;
+        self.left_out = false;
         self.motion = motion;
         self.usual = motion.usual;
         self.dissolve = None;
@@ -258,11 +270,19 @@ impl Rest {
         let shortly = LONGER_THAN * self.longest.within(self.start, SHORTLY);
         let lately = FAR_LONGER_THAN * self.longest.within(self.start, LATELY);
         if self.allows_overlay {
-            let alive = self.overlay_moved_at.is_some_and(|moved_at| at.since(moved_at) < OVERLAY_PAUSE);
+            let alive =
+                !self.left_out && self.overlay_moved_at.is_some_and(|moved_at| at.since(moved_at) < OVERLAY_PAUSE);
             return (abrupt && alive && self.usual >= STRONG_BUT_OVERLAY).then_some(BUT_OVERLAY.max(shortly));
         }
         // One picture may stir: coders mend late.
         let quiet = self.stirred <= 1;
+        if self.left_out {
+            return match self.usual {
+                usual if usual >= STRONG && abrupt => Some(LEFT_OUT_STRONG.max(shortly)),
+                usual if usual >= STRONG && any && quiet => Some(LEFT_OUT_ANY.max(lately)),
+                _ => None,
+            };
+        }
         match self.usual {
             usual if usual >= STRONG && abrupt => Some(AFTER_STRONG.max(shortly)),
             usual if usual >= WEAK && abrupt && steady && quiet => Some(AFTER_WEAK.max(lately)),

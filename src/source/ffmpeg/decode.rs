@@ -11,6 +11,7 @@ use crate::frame::{AudioBlock, DecodeEvidence};
 use crate::time::{MediaTime, Mono, Stamp};
 use ffmpeg_next as ff;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// Sound that comes before the first picture waits for it, because that picture is the zero of time; at most so long.
 const WAIT_FOR_PICTURE: i64 = 5_000_000_000;
@@ -32,6 +33,9 @@ struct VideoTrack {
     named: Option<String>,
     /// Packets that it got without showing a picture yet.
     fed: u32,
+    /// Place of the last picture, and packets since then that were passed over.
+    last_at: MediaTime,
+    passed: u32,
     skipped: u32,
     joined: bool,
     last: Option<i64>,
@@ -147,8 +151,10 @@ impl Decoder {
         }
         let Some(track) = &mut self.video else { return };
         if track.economy.is_partial() && !shown && timeline.anchored() {
-            let at = timeline.now(parcel.arrived);
-            out.push_back(Unit::Passed(Stamp { at, arrived: parcel.arrived }));
+            track.passed += 1;
+            let after = track.last_at.plus(Duration::from_nanos(duration_of(&track.found) as u64) * track.passed);
+            let stamp = Stamp { at: timeline.now(parcel.arrived).max(after), arrived: parcel.arrived };
+            out.push_back(Unit::Passed(stamp));
         }
     }
 
@@ -200,6 +206,8 @@ fn open_video(found: Found, named: Option<&str>) -> Option<VideoTrack> {
         economy: Economy::default(),
         named,
         fed: 0,
+        last_at: MediaTime(0),
+        passed: 0,
         skipped: 0,
         joined: false,
         last: None,
@@ -250,7 +258,7 @@ fn receive_pictures(
             continue;
         }
         damaged += u64::from(decode.any());
-        let duration = if track.found.rate > 0.0 { (1e9 / track.found.rate) as i64 } else { 40_000_000 };
+        let duration = duration_of(&track.found);
         let raw = match picture.pts().or(picture.timestamp()) {
             Some(stamp) => nanos(stamp, track.found.time_base),
             None => track.last.map_or(0, |last| last + duration),
@@ -263,6 +271,7 @@ fn receive_pictures(
             release_waiting(sound, timeline, arrived, out);
         }
         let at = timeline.place(Track::Video, raw, duration, arrived);
+        (track.last_at, track.passed) = (at, 0);
         let frame = track.adapter.adapt(picture, Stamp { at, arrived }, decode);
         out.extend(frame.map(|mut frame| {
             // Where all are key pictures, they are what others are between them.
@@ -271,6 +280,11 @@ fn receive_pictures(
         }));
     }
     damaged
+}
+
+/// How long a picture lasts, nanoseconds.
+fn duration_of(found: &Found) -> i64 {
+    if found.rate > 0.0 { (1e9 / found.rate) as i64 } else { 40_000_000 }
 }
 
 /// Whether the picture can be judged: from the first key picture on.
