@@ -64,13 +64,13 @@ pub(super) struct Floors {
 }
 
 impl Floors {
-    pub(super) fn update(&mut self, load: &Load) {
+    pub(super) fn update(&mut self, load: &Load, yields: bool) {
         let encoder = load.encoder_waits_pct.unwrap_or(0.0);
         self.encoder.update(load.passed, encoder >= STARVED, encoder < FED, Step::LAST, UP_EVERY);
         let busy = load.machine_busy_pct.unwrap_or(0.0);
-        let full = busy >= BUSY && load.machine_waits_pct.unwrap_or(0.0) >= WAITING;
+        let full = yields && busy >= BUSY && load.machine_waits_pct.unwrap_or(0.0) >= WAITING;
         // The budget was granted on this box as it is: a busy machine takes pictures from us, but not all of them.
-        self.machine.update(load.passed, full, busy < SPARE, Step::LAST_UNDECODED, UP_EVERY);
+        self.machine.update(load.passed, full, busy < SPARE, Step::LAST_UNDECODED, DOWN_EVERY);
         self.heat.update(load.passed, load.throttled, !load.throttled, Step::LAST, COOL_EVERY);
     }
 

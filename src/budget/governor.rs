@@ -41,6 +41,8 @@ pub struct Settings {
     pub cpu_cores_max: f64,
     /// Resident memory.
     pub memory_bytes_max: u64,
+    /// Whether a busy machine is a reason to look at less.
+    pub yield_when_busy: bool,
 }
 
 /// What was measured since the last time.
@@ -100,7 +102,7 @@ struct Source {
 /// Decides once per second or so.
 #[derive(Clone, Debug)]
 pub struct Governor {
-    settings: Settings,
+    pub(super) settings: Settings,
     sources: Vec<Source>,
     floors: Floors,
     /// Processor time that belongs to no source, cores.
@@ -131,7 +133,7 @@ impl Governor {
             return;
         }
         self.learn(load);
-        self.floors.update(load);
+        self.floors.update(load, self.settings.yield_when_busy);
         for (source, load_of) in self.sources.iter_mut().zip(&load.sources) {
             source.backlog.update(load.passed, load_of, source.step, source.last);
         }

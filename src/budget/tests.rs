@@ -47,7 +47,7 @@ struct Box {
 
 impl Box {
     fn new(cores: f64, sources: &[Costs]) -> Self {
-        let settings = Settings { cpu_cores_max: cores, memory_bytes_max: 100 << 20 };
+        let settings = Settings { cpu_cores_max: cores, memory_bytes_max: 100 << 20, yield_when_busy: true };
         let load = Load { passed: SECOND, memory_bytes: 50 << 20, ..Load::default() };
         let governor = Governor::new(settings, sources.len());
         Self { governor, sources: sources.to_vec(), other: 0.01, load, noise: 88_172_645, used: vec![], steps: vec![] }
@@ -179,6 +179,14 @@ fn a_busy_machine_takes_pictures_until_it_has_time_to_spare() {
     assert_eq!(guest.governor.step(0), (Step::FULL, None));
     // Busy, but nobody waits: a box that is used well.
     guest.run(60, busy(2.0));
+    assert_eq!(guest.step(0), Step::FULL);
+}
+
+#[test]
+fn a_busy_machine_is_no_reason_where_it_is_not_wanted() {
+    let mut guest = Box::new(0.5, &[Costs::stream(0.1, 0.02)]);
+    guest.governor.settings.yield_when_busy = false;
+    guest.run(40, |load| (load.machine_busy_pct, load.machine_waits_pct) = (Some(100.0), Some(60.0)));
     assert_eq!(guest.step(0), Step::FULL);
 }
 

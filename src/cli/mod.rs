@@ -1,6 +1,7 @@
 //! The command line (contract, cli): arguments in, exit code out.
 
 mod analyze;
+mod bench;
 mod check;
 mod output;
 mod run;
@@ -36,9 +37,11 @@ enum Command {
     Analyze(analyze::Options),
     /// Validates the configuration and what it names: every mistake at once
     Check(check::Options),
+    /// Measures what this box can carry
+    Bench(bench::Options),
     /// Prints the JSON Schema of a message or of the configuration; without a name, the names
     Schema {
-        /// event, summary, status, info, health, state or config
+        /// event, summary, bench, status, info, health, state or config
         name: Option<String>,
     },
     /// Prints the version and what it was built with
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Run(configured) => run::run(&configured),
         Command::Analyze(options) => analyze::run(&options),
         Command::Check(options) => check::run(&options),
+        Command::Bench(options) => bench::run(&options),
         Command::Schema { name } => schema(name.as_deref()),
         Command::Version => version(),
     });

@@ -47,6 +47,7 @@ impl Config {
         if let Some(folder) = &budget.encoder_cgroup {
             lines.path("encoder_cgroup", folder);
         }
+        lines.plain("yield_when_busy", budget.limits.yield_when_busy);
         lines.table("[health]");
         lines.text("period", &duration_text(self.health_period));
         lines.table("[outbox]");

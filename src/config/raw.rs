@@ -185,6 +185,8 @@ table! {
         /// Folder of the encoder's control group, such as /sys/fs/cgroup/system.slice/encoder.service: while its tasks
         /// wait for processors, Picket looks at less.
         encoder_cgroup: Form::Folder;
+        /// Whether Picket also looks at less while all processors are busy and tasks wait for them, whatever its own part.
+        yield_when_busy: Form::Switch => "true";
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) fn config(merged: Merged, env: &BTreeMap<String, String>) -> (Config,
             limits: crate::budget::Settings {
                 cpu_cores_max: check.percent(&raw.budget.cpu) / 100.0,
                 memory_bytes_max: check.size(&raw.budget.memory),
+                yield_when_busy: raw.budget.yield_when_busy.switch(),
             },
             encoder_cgroup: check.value(&raw.budget.encoder_cgroup, absolute),
         },

@@ -7,7 +7,7 @@ mod status;
 mod topic;
 
 pub use event::{Teller, cleared_by_restart, event};
-pub use report::{Summary, document, summary};
+pub use report::{BenchDecode, BenchFit, BenchLook, BenchReport, Summary, bench, document, summary};
 pub use schema::{NAMES as SCHEMA_NAMES, schema};
 pub use status::{
     BrokerHealth, BudgetHealth, Device, Effort, Hold, Info, OpenIncident, SourceHealth, SourceState, SpoolHealth,

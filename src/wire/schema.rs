@@ -1,19 +1,20 @@
 //! JSON Schemas of all messages, made from the types that are encoded: they cannot drift apart.
 
 use super::event::EventBody;
-use super::report::Summary;
+use super::report::{BenchReport, Summary};
 use super::status::{HealthBody, InfoBody, StateBody, StatusBody};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
 /// Names that [`schema`] knows.
-pub const NAMES: [&str; 6] = ["event", "summary", "status", "info", "health", "state"];
+pub const NAMES: [&str; 7] = ["event", "summary", "bench", "status", "info", "health", "state"];
 
 /// The JSON Schema (2020-12) of the message called `name`.
 pub fn schema(name: &str) -> Option<Value> {
     Some(match name {
         "event" => of::<EventBody<'_>>(),
         "summary" => of::<Summary>(),
+        "bench" => of::<BenchReport>(),
         "status" => of::<StatusBody<'_>>(),
         "info" => of::<InfoBody<'_>>(),
         "health" => of::<HealthBody<'_>>(),

@@ -129,6 +129,11 @@ runtime_dir = "{work}/run"
 [broker]
 url = "mqtt://127.0.0.1:{broker_port}"
 
+# The demo's own encoder may well fill a small machine, and there is nobody else to be polite to.
+[budget]
+cpu = "100%"
+yield_when_busy = false
+
 [[source]]
 id = "demo"
 input = "udp://127.0.0.1:{stream_port}"

@@ -37,8 +37,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "daemon", "config", "pipeline", "wire", "alert", "detect", "source", "health", "budget", "kernels", "time",
-            "ids",
+            "daemon", "config", "pipeline", "wire", "alert", "detect", "features", "source", "budget", "health",
+            "kernels", "frame", "time", "ids",
         ],
     ),
 ];

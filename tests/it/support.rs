@@ -49,6 +49,10 @@ pub struct Running {
 }
 
 impl Running {
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
     /// Starts it.
     pub fn start(command: &mut Command) -> Self {
         let name = command.get_program().to_owned();
@@ -229,13 +233,18 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// `sources` is TOML after the broker's part; `port` is the broker's.
+    /// `sources` is TOML after the broker's part; `port` is the broker's. Other tests run beside this one: where it does
+    /// not say otherwise, that is no reason to look at less.
     pub fn new(port: Option<u16>, sources: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let at = folder.path().display();
         let broker = port.map_or(String::new(), |port| format!("[broker]\nurl = \"mqtt://127.0.0.1:{port}\"\n"));
+        let budget = match sources.contains("[budget]") {
+            true => "",
+            false => "[budget]\ncpu = \"1600%\"\nmemory = \"4GiB\"\nyield_when_busy = false\n",
+        };
         let text = format!(
-            "[device]\nsite = \"test\"\nmachine_id = \"{:032x}\"\nstate_dir = \"{at}/state\"\nruntime_dir = \"{at}/run\"\n{broker}{sources}",
+            "[device]\nsite = \"test\"\nmachine_id = \"{:032x}\"\nstate_dir = \"{at}/state\"\nruntime_dir = \"{at}/run\"\n{broker}{budget}{sources}",
             0x1234_5678
         );
         std::fs::create_dir(folder.path().join("run")).expect("made");

@@ -162,6 +162,7 @@ prefix = \"\"
 [budget]
 cpu = \"25%\"
 memory = \"160MiB\"
+yield_when_busy = true
 
 [health]
 period = \"30s\"
