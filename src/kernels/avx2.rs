@@ -351,11 +351,17 @@ fn extract(sums: __m256i) -> [[u16; 4]; CELLS] {
 /// Asks for what the next band will need, into the second level of cache: the first is full of this one.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn fetch(samples: &Samples<'_>, n: usize) {
-    for share in samples.ahead::<{ BYTES * CELL }>(n).into_iter().flatten() {
-        for line in 0..BYTES * CELL / LINE {
-            _mm_prefetch::<_MM_HINT_T1>(share[line * LINE..].as_ptr().cast());
-        }
+fn fetch(band: &Samples<'_>, n: usize) {
+    for share in band.ahead::<{ BYTES * CELL }>(n).into_iter().flatten() {
+        fetch_all(share);
+    }
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn fetch_all(bytes: &[u8]) {
+    for line in bytes.chunks_exact(LINE) {
+        _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast());
     }
 }
 
@@ -371,6 +377,10 @@ fn sums_avx2(strip: &Strip<'_>, out: &mut [u16]) {
     let vectors = strip.plane.width() / BYTES;
     let (start, stride) = (strip.plane.bytes_from(strip.top).as_ptr(), strip.plane.stride());
     for (n, places) in out.chunks_exact_mut(per_vector).take(vectors).enumerate() {
+        // Eight rows of chroma; of sixteen the prefetchers of processors see to the rest.
+        if let Some(share) = strip.ahead::<{ BYTES * 8 }>(n) {
+            fetch_all(share);
+        }
         let mut sum = _mm256_setzero_si256();
         for y in 0..strip.rows {
             // SAFETY: a strip's rows are rows of its plane, and these are 32 of its `width` columns; no alignment is asked for.

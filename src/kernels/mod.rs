@@ -235,6 +235,12 @@ impl<'a> Strip<'a> {
     pub fn rows(&self) -> usize {
         self.rows
     }
+    /// What to fetch at step `n` of `BYTES` columns: its share of what the next strip will visit.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    #[inline]
+    fn ahead<const BYTES: usize>(&self, n: usize) -> Option<&'a [u8; BYTES]> {
+        self.plane.bytes_from(self.top + self.rows).get(n * BYTES..)?.first_chunk()
+    }
     /// Steps in a row; the last may be narrower.
     pub fn steps(&self) -> usize {
         self.plane.width().div_ceil(self.step)

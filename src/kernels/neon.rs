@@ -293,22 +293,30 @@ fn change(now: uint8x16_t, before: uint8x16_t) -> uint8x16_t {
     vrhaddq_u8(now, vmvnq_u8(before))
 }
 
-/// Asks for what the next band will need, by lines of 64 bytes, into the second level of cache: the first is full of this one.
+/// Asks for what the next band will need, into the second level of cache: the first is full of this one.
 #[inline]
-fn fetch(samples: &Samples<'_>, n: usize) {
-    for share in samples.ahead::<{ CELL * CELL }>(n).into_iter().flatten() {
-        // SAFETY: a hint, which changes nothing that a program can see.
-        #[allow(unsafe_code)]
-        unsafe {
-            std::arch::asm!(
-                "prfm pldl2keep, [{0}]",
-                "prfm pldl2keep, [{0}, #64]",
-                "prfm pldl2keep, [{0}, #128]",
-                "prfm pldl2keep, [{0}, #192]",
-                in(reg) share.as_ptr(),
-                options(nostack, readonly, preserves_flags)
-            );
-        }
+fn fetch(band: &Samples<'_>, n: usize) {
+    for share in band.ahead::<{ CELL * CELL }>(n).into_iter().flatten() {
+        let (half, other) = share.split_at(HALF);
+        fetch_half(half);
+        fetch_half(other);
+    }
+}
+
+/// Bytes that one hint covers: two lines of cache of 64.
+const HALF: usize = 128;
+
+#[inline]
+fn fetch_half(bytes: &[u8]) {
+    // SAFETY: a hint, which changes nothing that a program can see.
+    #[allow(unsafe_code)]
+    unsafe {
+        std::arch::asm!(
+            "prfm pldl2keep, [{0}]",
+            "prfm pldl2keep, [{0}, #64]",
+            in(reg) bytes.as_ptr(),
+            options(nostack, readonly, preserves_flags)
+        );
     }
 }
 
@@ -324,6 +332,10 @@ fn sums_neon(strip: &Strip<'_>, out: &mut [u16]) {
     let vectors = strip.plane.width() / CELL;
     let (start, stride) = (strip.plane.bytes_from(strip.top).as_ptr(), strip.plane.stride());
     for (n, places) in out.chunks_exact_mut(per_vector).take(vectors).enumerate() {
+        // Eight rows of chroma; of sixteen the prefetchers of processors see to the rest.
+        if let Some(share) = strip.ahead::<HALF>(n) {
+            fetch_half(share);
+        }
         let mut sum = vdupq_n_u16(0);
         for y in 0..strip.rows {
             // SAFETY: a strip's rows are rows of its plane, and these are 16 of its `width` columns; no alignment is asked for.

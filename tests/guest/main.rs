@@ -130,7 +130,7 @@ fn a_budget_that_is_too_small_is_kept_and_costs_nothing_but_coverage() {
     let most = Duration::from_secs(60);
     subscriber.wait_for("/state", most, |state| state["verdict"] == "ok" && state["coverage"].as_f64() == Some(1.0));
     std::thread::sleep(Duration::from_secs(2));
-    let full = use_of(running.pid(), Duration::from_secs(4));
+    let full = use_of(running.child.id(), Duration::from_secs(4));
     assert!(running.stop().success(), "{}", all.log());
 
     let budget = (full * 0.45).max(0.01);
@@ -140,7 +140,7 @@ fn a_budget_that_is_too_small_is_kept_and_costs_nothing_but_coverage() {
     let state = subscriber.wait_for("/state", most, |state| state["shed_by"] == "cpu_budget");
     assert_ne!(state["effort"], "all pictures in full");
     std::thread::sleep(Duration::from_secs(6));
-    let used = use_of(running.pid(), Duration::from_secs(10));
+    let used = use_of(running.child.id(), Duration::from_secs(10));
     assert!(used <= budget * 1.15, "{used:.3} cores of {budget:.3}; all of it takes {full:.3}");
     let black = waited(most, || black_with_right_times(&subscriber.events()).then_some(()));
     assert!(black.is_some(), "{:#?}", subscriber.events());

@@ -45,14 +45,11 @@ pub fn ffmpeg(arguments: &[&str]) {
 
 /// A child that is ended with the test.
 pub struct Running {
-    child: Child,
+    /// Its process.
+    pub child: Child,
 }
 
 impl Running {
-    /// Its process.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
     /// Starts it.
     pub fn start(command: &mut Command) -> Self {
         let name = command.get_program().to_owned();
