@@ -92,6 +92,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 /// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
+    crate::health::keep_freed_memory();
     let arguments = Arguments::parse();
     let ran = std::panic::catch_unwind(|| match arguments.command {
         Command::Run(configured) => run::run(&configured),

@@ -200,6 +200,20 @@ pub fn thread_cpu_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
 }
 
+/// Keeps memory that is freed for the next picture: where each comes in memory of its own, as raw video does, giving it
+/// back costs more than looking at it (page faults). Up to 64 MiB stay, until [`trim_memory`]. To be called before threads
+/// start.
+pub fn keep_freed_memory() {
+    #[cfg(target_env = "gnu")]
+    #[allow(unsafe_code)]
+    // SAFETY: mallopt(3) changes numbers of the allocator; no other thread allocates yet.
+    unsafe {
+        // The largest that the C library takes for blocks it does not map one by one.
+        nix::libc::mallopt(nix::libc::M_MMAP_THRESHOLD, 32 << 20);
+        nix::libc::mallopt(nix::libc::M_TRIM_THRESHOLD, 64 << 20);
+    }
+}
+
 /// Gives memory that was freed back to the system, where the C library keeps it.
 pub fn trim_memory() {
     #[cfg(target_env = "gnu")]

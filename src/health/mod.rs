@@ -4,7 +4,7 @@ mod deadman;
 mod machine;
 mod rates;
 pub use deadman::Deadman;
-pub use machine::{BoxHealth, BoxLoad, Machine, own_cpu_time, thread_cpu_time, trim_memory};
+pub use machine::{BoxHealth, BoxLoad, Machine, keep_freed_memory, own_cpu_time, thread_cpu_time, trim_memory};
 pub use rates::{Coverage, Rate};
 
 use crate::ids::SourceId;
