@@ -254,19 +254,23 @@ impl VideoAnalyzer {
     fn sum_up(&mut self, was: Depth) {
         let Self { means_in_full, areas, features, .. } = self;
         let samples = (features.grid.width * features.grid.height) as f64;
-        let total =
-            |of: fn(&LumaCell) -> u16, cells: &[LumaCell]| cells.iter().map(|cell| u64::from(of(cell))).sum::<u64>();
-        features.luma_mean = total(|cell| cell.sum, &features.cells) as f64 / samples;
-        features.sad_mean = total(|cell| cell.sad, &features.cells) as f64 / samples;
+        let (mut luma, mut sad) = (0_u64, 0_u64);
+        let mut noise = Noise::default();
         for ((mean, cell), &area) in features.means.iter_mut().zip(&features.cells).zip(areas.iter()) {
+            luma += u64::from(cell.sum);
+            sad += u64::from(cell.sad);
             *mean = f32::from(cell.sum) / f32::from(area);
+            noise.add(cell.sad, area);
         }
-        features.alike = alike(&features.means, &features.means_before);
+        features.luma_mean = luma as f64 / samples;
+        features.sad_mean = sad as f64 / samples;
+        features.noise = noise.sigma(features.cells.len());
+        features.alike = Correlation::of(&features.means, &features.means_before).value();
         if features.depth == Depth::Full {
             let same = was == Depth::Full;
-            features.alike_in_full = if same { features.alike } else { alike(&features.means, means_in_full) };
+            features.alike_in_full =
+                if same { features.alike } else { Correlation::of(&features.means, means_in_full).value() };
         }
-        features.noise = noise(&features.cells, areas);
     }
 
     fn keep(&mut self, frame: Frame, was: Depth) {
@@ -326,26 +330,32 @@ fn count_each<const STEP: usize>(histogram: &mut [u32; 256], row: &[u8]) {
     }
 }
 
-fn alike(now: &[f32], before: &[f32]) -> f64 {
-    let mut alike = Correlation::default();
-    now.iter().zip(before).for_each(|(&now, &before)| alike.add(f64::from(now), f64::from(before)));
-    alike.value()
+/// Mean absolute differences per sample, counted in steps of 1/16 code value; what moves by more than 16 is no noise.
+struct Noise([u32; 256]);
+
+impl Default for Noise {
+    fn default() -> Self {
+        Self([0; 256])
+    }
 }
 
-/// 25 % quantile of the mean absolute difference per sample of a cell, over 1.128.
-fn noise(cells: &[LumaCell], areas: &[u16]) -> f64 {
-    // In steps of 1/16 code value; whatever moves by more than 16 is no noise.
-    let mut counts = [0_u32; 256];
-    for (cell, &area) in cells.iter().zip(areas) {
-        counts[(u32::from(cell.sad) * 16 / u32::from(area)).min(255) as usize] += 1;
+impl Noise {
+    fn add(&mut self, sad: u16, area: u16) {
+        // Nearly all cells have 256 samples, and a division is dear.
+        let step = if area == 256 { u32::from(sad) / 16 } else { u32::from(sad) * 16 / u32::from(area) };
+        self.0[step.min(255) as usize] += 1;
     }
-    let rank = cells.len() as u32 / 4;
-    let mut below = 0;
-    let step = counts.iter().position(|&count| {
-        below += count;
-        below > rank
-    });
-    step.unwrap_or(0) as f64 / 16.0 / 1.128
+
+    /// Their 25 % quantile over 1.128.
+    fn sigma(&self, cells: usize) -> f64 {
+        let rank = cells as u32 / 4;
+        let mut below = 0;
+        let step = self.0.iter().position(|&count| {
+            below += count;
+            below > rank
+        });
+        step.unwrap_or(0) as f64 / 16.0 / 1.128
+    }
 }
 
 #[cfg(test)]

@@ -149,6 +149,11 @@ pub struct OwnedSamples {
 }
 
 impl OwnedSamples {
+    /// Luma, Cb and Cr and the bytes from a row of each to the next; empty planes where there is no chroma.
+    pub fn new(planes: [Vec<u8>; 3], strides: [usize; 3]) -> Self {
+        Self { planes, strides }
+    }
+
     /// 4:2:0 planes: `width` x `height` luma and two of half the size, rounded up.
     pub fn yuv420(width: usize, height: usize, luma: Vec<u8>, cb: Vec<u8>, cr: Vec<u8>) -> Self {
         debug_assert_eq!(luma.len(), width * height);

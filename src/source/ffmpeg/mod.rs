@@ -4,6 +4,7 @@ mod complaints;
 mod decode;
 mod demux;
 mod economy;
+mod narrow;
 mod picture;
 mod sound;
 

@@ -1,5 +1,6 @@
 //! From decoded pictures to [`Frame`]s: lent, not copied, where the samples are 8-bit planes already.
 
+use super::narrow::Layout;
 use crate::frame::{DecodeEvidence, FieldOrder, Frame, PictureInfo, Range, Samples};
 use crate::time::Stamp;
 use ff::format::Pixel;
@@ -30,19 +31,25 @@ impl Adapter {
         let full = is_full_range(&picture);
         let field_order = field_order(&picture);
         let intra = picture.is_key() || picture.kind() == ff::picture::Type::I;
-        let picture = self.planes_of(picture)?;
-        let chroma = subsampling(picture.format())?;
+        let (width, height) = (picture.width() as usize, picture.height() as usize);
+        let (chroma, samples): (_, Box<dyn Samples>) = match Layout::of(picture.format()) {
+            Some(layout) => (layout.chroma, Box::new(layout.narrow(&picture))),
+            None => {
+                let picture = self.planes_of(picture)?;
+                let chroma = subsampling(picture.format())?;
+                (chroma, Box::new(Lent { picture, planes: if chroma.is_some() { 3 } else { 1 } }))
+            }
+        };
         let info = PictureInfo {
-            width: picture.width() as usize,
-            height: picture.height() as usize,
+            width,
+            height,
             chroma,
             range: if full { Range::Full } else { Range::Limited },
             field_order,
             intra,
             decode,
         };
-        let planes = if chroma.is_some() { 3 } else { 1 };
-        Frame::new(stamp, info, Box::new(Lent { picture, planes }))
+        Frame::new(stamp, info, samples)
     }
 
     fn planes_of(&mut self, picture: ff::frame::Video) -> Option<ff::frame::Video> {
