@@ -15,7 +15,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 PROFILE ?= quick
 BINARY ?= $(TARGET_DIR)/$(PROFILE)/picket
 
-.PHONY: help setup setup-build setup-test setup-cross build run test check fmt-check clippy deny texts unit cross cross-test install clean
+.PHONY: help setup setup-build setup-test setup-cross setup-bench build run test check fmt-check clippy deny texts unit bench instructions cross cross-test install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,8 @@ setup-test:
 	@board/setup.sh build test
 setup-cross:
 	@board/setup.sh build test cross
+setup-bench:
+	@board/setup.sh build test bench cross
 
 build: setup-build ## build the daemon, optimised but quick to link
 	$(CARGO) build --locked --profile $(PROFILE)
@@ -44,13 +46,23 @@ check: fmt-check clippy texts unit deny test ## format, clippy, scripts, systemd
 fmt-check: setup-build
 	$(CARGO) fmt --check
 clippy: setup-build
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --features bench -- -D warnings
 texts: setup-test
 	@.ci/texts.sh
 unit: setup-test
 	@.ci/unit.sh
 deny: setup-test
 	@.ci/deny.sh
+
+bench: build instructions ## compare in pairs: the pass with plain reads, Picket with FFmpeg's filters, one process with stages (15 minutes)
+	python3 -B tests/bench/run.py kernels filters decode staged memory --picket $(TARGET_DIR)/$(PROFILE)/picket --kernels $(TARGET_DIR)/$(PROFILE)/picket-bench-kernels --out $(TARGET_DIR)/bench
+	@python3 -B tests/bench/run.py report --out $(TARGET_DIR)/bench
+
+# Executed instructions are the same on a busy machine: the only measure of speed that CI can hold tightly.
+instructions: setup-bench ## count the instructions of the pass, natively and for aarch64, and hold the floors of PERFORMANCE.md
+	$(CARGO) build --locked --profile $(PROFILE) --features bench --bin picket-bench-kernels
+	$(CARGO) build --locked --release --features bench --bin picket-bench-kernels --target $(ARM)
+	@python3 -B tests/bench/run.py instructions --kernels $(TARGET_DIR)/$(PROFILE)/picket-bench-kernels --arm $(TARGET_DIR)/$(ARM)/release/picket-bench-kernels --out $(TARGET_DIR)/bench
 
 cross: setup-cross ## build the stripped aarch64 daemon (fat LTO: some minutes)
 	$(CARGO) build --locked --release --target $(ARM)

@@ -31,7 +31,27 @@ fn check_contract(value: &serde_json::Value) {
 #[test]
 fn names_are_listed() {
     let names = text(&ran(&["schema"]).stdout);
-    assert_eq!(names.lines().collect::<Vec<_>>(), ["event", "summary", "status", "info", "health", "state", "config"]);
+    assert_eq!(
+        names.lines().collect::<Vec<_>>(),
+        ["event", "summary", "bench", "status", "info", "health", "state", "config"]
+    );
+}
+
+#[test]
+fn what_bench_prints() {
+    let output = ran(&["bench", "--format", "json", "--tenths", "1", "--input", "pattern:clean"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let [report] = &lines(&output.stdout)[..] else { panic!("one document") };
+    validate("bench", report);
+    let looks = report["looks"].as_array().expect("a list");
+    assert!(
+        looks.len() >= 6 && looks.iter().all(|look| look["full_ms"].as_f64() > look["light_ms"].as_f64()),
+        "{report}"
+    );
+    assert_eq!(report["fits"].as_array().map(Vec::len), Some(12), "three sizes at four rates");
+    assert_eq!(report["decode"]["input"], "pattern:clean");
+    let page = text(&ran(&["bench", "--tenths", "1"]).stdout);
+    assert!(page.contains("1920x1080") && page.contains("every 4th in full"), "{page}");
 }
 
 #[test]
