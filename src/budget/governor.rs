@@ -226,7 +226,10 @@ impl Source {
     /// What decoding and looking took on the present step.
     fn learn(&mut self, decode: f64, look: f64) {
         let mode = self.step.decode();
-        self.look = follow(self.look, look / self.step.looking());
+        if mode != Decode::Key {
+            // How many key pictures a stream has is not known here.
+            self.look = follow(self.look, look / self.step.looking());
+        }
         let guess = self.decoding(mode);
         let was = guess.unwrap_or(decode);
         // Key pictures are seldom and dear: only the mean of many readings tells what they cost.
@@ -275,6 +278,7 @@ impl Source {
         let better = wanted.max(up.min(self.last));
         self.calm = if better < self.step { self.calm + passed } else { Duration::ZERO };
         if self.calm >= self.calm_min.unwrap_or(CALM) {
+            let reason = if better > wanted { Reason::Cpu } else { reason };
             self.move_to(better, (better > Step::FULL).then_some(reason));
             self.since_up = Some(Duration::ZERO);
         }

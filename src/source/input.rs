@@ -58,6 +58,13 @@ impl Input {
         !matches!(self, Input::Pattern(_))
     }
 
+    /// The port on which it listens for datagrams of a stream, if it does.
+    pub fn udp_port(&self) -> Option<u16> {
+        let Input::Url(url) = self else { return None };
+        let rest = url.strip_prefix("udp://").or_else(|| url.strip_prefix("rtp://"))?;
+        port(rest)?.parse().ok()
+    }
+
     /// Name for messages: no credentials.
     pub fn display(&self) -> String {
         match self {

@@ -1,5 +1,6 @@
 //! An input watched in real time: read by a thread of its own, opened again for ever, never in the way of others.
 
+use super::drops::SocketDrops;
 use super::ffmpeg::{Decoder, Demuxer, Found, Parcel, ReadEnd};
 use super::reconnect::Backoff;
 use super::timeline::Timeline;
@@ -7,6 +8,7 @@ use super::{Context, Input, Unit};
 use crate::budget::{Decode, Share};
 use crate::time::{Clock, Mono, Stamp};
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -19,8 +21,6 @@ const IDLE_EVERY: Duration = Duration::from_millis(200);
 const LAGS: Duration = Duration::from_millis(1_500);
 /// ... until the wait is short again.
 const CAUGHT_UP: Duration = Duration::from_millis(300);
-/// After such a wait packets have probably been lost on the way to us: the queue holds some seconds.
-const LOSES: Duration = Duration::from_secs(3);
 /// Packets between reader and decoder: some seconds. When it is full, the reader waits and FFmpeg's socket buffer fills.
 const QUEUE: usize = 256;
 
@@ -81,6 +81,10 @@ impl Live {
             match self.messages.recv_timeout(IDLE_EVERY) {
                 Ok(Message::Parcel(parcel)) => {
                     self.economize(self.clock.mono().since(parcel.arrived));
+                    if parcel.after_loss {
+                        tracing::warn!("packets were lost here, not on the way: going on with the next key picture");
+                        self.decoder.lose();
+                    }
                     self.decoder.feed(&parcel, &mut self.timeline, &mut self.queue);
                 }
                 Ok(Message::Opened(found)) => return self.opened(*found),
@@ -95,9 +99,6 @@ impl Live {
     fn economize(&mut self, delay: Duration) {
         self.share.waited(delay);
         self.lagging = delay > if self.lagging { CAUGHT_UP } else { LAGS };
-        if delay > LOSES {
-            self.decoder.excuse();
-        }
         let allowed = self.share.step().effort().map_or(Decode::Key, |effort| effort.decode);
         self.decoder.economize(if self.lagging { Decode::Key } else { allowed });
     }
@@ -148,6 +149,7 @@ impl Reader {
         let context = &self.context;
         let mut demuxer = Demuxer::open(&self.input, &context.clock, &context.stop, context.reopen_after)?;
         let found = Box::new((demuxer.video(), demuxer.audio()));
+        let mut drops = SocketDrops::of(&self.input, Path::new("/"));
         let mut pace = (!self.input.paces_itself()).then(|| Pace::new(context.clock.clone()));
         if !self.pass(Message::Opened(found)) {
             return Ok("stopped".to_owned());
@@ -162,6 +164,8 @@ impl Reader {
                         // It was there before; it came when it was due.
                         parcel.arrived = self.context.clock.mono();
                     }
+                    parcel.after_loss =
+                        drops.as_mut().is_some_and(|drops| drops.look(parcel.arrived, parcel.packet.is_corrupt()));
                     if !self.pass(Message::Parcel(Box::new(parcel))) {
                         return Ok("stopped".to_owned());
                     }

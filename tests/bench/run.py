@@ -24,6 +24,8 @@ ROOT = HERE.parents[1]
 ARM = "aarch64-unknown-linux-gnu"
 WIDTH, HEIGHT = 1920, 1080
 PIXELS = WIDTH * HEIGHT
+# Pictures of raw video: enough for what starting a process costs to fall away.
+RAW = 240
 
 # What a user would build of FFmpeg's filters for the same detections; E are the cheap ones alone.
 CHAINS = {
@@ -53,6 +55,14 @@ def ratios(above, below):
     return spread([a / b for a, b in zip(above, below)])
 
 
+def quotient(above, below):
+    """Of two medians; least and most as far apart as the figures allow. A difference that is nothing gives no ratio."""
+    if statistics.median(below) <= 0:
+        return None
+    least, most = min(above) / max(below), max(above) / min(below) if min(below) > 0 else float("inf")
+    return {"median": statistics.median(above) / statistics.median(below), "least": least, "most": most, "n": len(above)}
+
+
 def load():
     return round(os.getloadavg()[0], 2)
 
@@ -71,7 +81,7 @@ def make(work, options):
     fit = f"scale={WIDTH}:{HEIGHT}:flags=bicubic,noise=alls=4:allf=t,fps=25,format=yuv420p"
     master = work / "master.mkv"
     staged.run(ffmpeg(*source, "-an", "-vf", fit, "-frames:v", 250, "-c:v", "ffv1", "-threads", 2, master))
-    staged.run(ffmpeg("-i", master, "-frames:v", 120, work / "raw.y4m"))
+    staged.run(ffmpeg("-i", master, "-frames:v", RAW, work / "raw.y4m"))
     x264 = ["-c:v", "libx264", "-b:v", "7M", "-maxrate", "7M", "-bufsize", "7M", "-g", 50]
     staged.run(ffmpeg("-i", master, *x264, "-preset", "veryfast", "-tune", "zerolatency", work / "h264-live.ts"))
     staged.run(ffmpeg("-i", master, *x264, "-preset", "medium", "-bf", 2, work / "h264-b.ts"))
@@ -155,18 +165,19 @@ def filters(options, work):
             else:
                 taken = staged.run(ffmpeg("-threads", 1, "-filter_threads", 1, "-i", raw, "-vf", chains[name], "-f", "null", "-"))
             if round_:
-                rounds[name].append(taken * 1000 / 120)
+                rounds[name].append(taken * 1000 / RAW)
     net = {name: [a - b for a, b in zip(rounds[name], rounds["null"])] for name in CHAINS}
-    # Reading is a large part of Picket's whole, and FFmpeg's reading need not cost the same: the pass is timed by itself.
+    # What is left of Picket's whole after FFmpeg's reading is small; in process it is timed by itself too.
     own = json.loads(subprocess.run([options.kernels], capture_output=True, text=True, check=True).stdout)["cold_ms"]["full_detect"]
-    own = statistics.median(own)
+    left = [a - b for a, b in zip(rounds["picket"], rounds["null"])]
     return {
         "load": load(),
         "whole ms": {name: spread(values) for name, values in rounds.items()},
         "net ms": {name: spread(values) for name, values in net.items()},
-        "picket in process ms": own,
-        "picket whole less reading ms": spread([a - b for a, b in zip(rounds["picket"], rounds["null"])]),
-        "ratio in process": {name: spread([value / own for value in values]) for name, values in net.items()},
+        "picket in process ms": spread(own),
+        "picket whole less reading ms": spread(left),
+        "ratio in process": {name: quotient(values, own) for name, values in net.items()},
+        "ratio less reading": {name: quotient(values, left) for name, values in net.items()},
         "ratio whole": {name: ratios(net[name], rounds["picket"]) for name in CHAINS},
     }
 

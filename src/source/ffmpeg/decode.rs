@@ -95,10 +95,13 @@ impl Decoder {
         }
     }
 
-    /// Packets were lost because we were late: what the decoder makes of it is no evidence.
-    pub(in crate::source) fn excuse(&mut self) {
+    /// Packets were lost because we were late: pictures go on with the next that needs none of them.
+    pub(in crate::source) fn lose(&mut self) {
         if let Some(track) = &mut self.video {
-            track.economy.excuse();
+            track.economy.lose();
+            track.decoder.flush();
+            let _ = track.complaints.take();
+            track.evidence = DecodeEvidence::default();
         }
     }
 
@@ -129,7 +132,7 @@ impl Decoder {
     fn feed_video(&mut self, parcel: &Parcel, timeline: &mut Timeline, out: &mut VecDeque<Unit>) {
         let Some(track) = &mut self.video else { return };
         let fate = track.economy.admit(parcel.packet.is_key(), parcel.packet.pts());
-        if parcel.packet.is_corrupt() {
+        if parcel.packet.is_corrupt() && !track.economy.is_our_loss() {
             track.evidence.packets = track.evidence.packets.saturating_add(1);
         }
         let before = out.len();
@@ -302,7 +305,7 @@ fn take_evidence(track: &mut VideoTrack, picture: &ff::frame::Video) -> DecodeEv
     evidence.messages = evidence.messages.saturating_add(messages);
     evidence.corrupt = picture.is_corrupt();
     evidence.concealed = picture.has_decode_errors();
-    if track.economy.trusts() { evidence } else { DecodeEvidence::default() }
+    evidence
 }
 
 fn receive_sound(track: &mut AudioTrack, timeline: &mut Timeline, arrived: Mono, out: &mut VecDeque<Unit>) {

@@ -33,6 +33,8 @@ pub(in crate::source) struct Parcel {
     pub packet: ff::Packet,
     /// When it was read.
     pub arrived: Mono,
+    /// Packets before it were lost because we did not fetch them in time.
+    pub after_loss: bool,
 }
 
 /// Makes blocking calls of FFmpeg return: after a time, or when the owner wants to stop.
@@ -130,7 +132,7 @@ impl Demuxer {
             let mut packet = ff::Packet::empty();
             match packet.read(&mut self.input) {
                 Ok(()) if Some(packet.stream()) == self.video || Some(packet.stream()) == self.audio => {
-                    return Ok(Parcel { packet, arrived: self.patience.clock.mono() });
+                    return Ok(Parcel { packet, arrived: self.patience.clock.mono(), after_loss: false });
                 }
                 // Other streams' packets, and single bad ones that a demuxer can step over.
                 Ok(()) | Err(ff::Error::InvalidData) if !self.patience.is_over() => {}
@@ -180,6 +182,10 @@ fn options_for(input: &Input) -> ff::Dictionary<'static> {
     let mut options = ff::Dictionary::new();
     options.set("format_whitelist", FORMATS);
     if let Input::Url(url) = input {
+        // FFmpeg asks for 384 KiB, a third of a second at 8 Mbit/s. The kernel gives at most net.core.rmem_max.
+        if url.starts_with("udp") || url.starts_with("rtp:") || url.starts_with("rtsp") {
+            options.set("buffer_size", "4194304");
+        }
         // FFmpeg's own thread keeps the socket empty while we work; an overrun is data (lost packets), not an end.
         if url.starts_with("udp") {
             options.set("overrun_nonfatal", "1");

@@ -24,8 +24,8 @@ pub(super) struct Economy {
     wanted: Decode,
     mode: Decode,
     since_key: u32,
-    /// What the decoder tells is our own fault, up to the next key picture.
-    excused: bool,
+    /// Packets were lost by our own fault, and no key picture came since.
+    lost: bool,
     /// Pictures before this one, in units of the stream, refer to some that were not decoded.
     from: Option<i64>,
 }
@@ -36,14 +36,15 @@ impl Economy {
         self.wanted = decode;
     }
 
-    /// Packets were lost by our own fault: what the decoder makes of it is no evidence until a key picture mends it.
-    pub(super) fn excuse(&mut self) {
-        self.excused = true;
+    /// Packets were lost by our own fault: nothing can be decoded rightly until a key picture comes.
+    pub(super) fn lose(&mut self) {
+        self.lost = true;
+        self.mode = Decode::Key;
     }
 
-    /// Whether evidence of damage counts.
-    pub(super) fn trusts(&self) -> bool {
-        !self.excused
+    /// Whether damage of packets is our own doing.
+    pub(super) fn is_our_loss(&self) -> bool {
+        self.lost
     }
 
     /// Whether not all pictures are decoded.
@@ -76,7 +77,7 @@ impl Economy {
             self.from = pts;
         }
         self.mode = target;
-        self.excused &= !is_key;
+        self.lost &= !is_key;
         match (target, is_key) {
             (Decode::Key, true) => Fate::Alone,
             (Decode::Key, false) => Fate::Pass,
@@ -145,12 +146,16 @@ mod tests {
     }
 
     #[test]
-    fn an_excuse_ends_with_a_key_picture() {
+    fn a_loss_of_ours_ends_with_a_key_picture() {
+        use Fate::{Decode as Whole, Pass};
         let mut economy = Economy::default();
-        economy.excuse();
-        economy.admit(false, None);
-        assert!(!economy.trusts());
-        economy.admit(true, None);
-        assert!(economy.trusts());
+        economy.admit(true, Some(0));
+        economy.lose();
+        assert_eq!((economy.admit(false, Some(5)), economy.is_our_loss()), (Pass, true));
+        assert_eq!((economy.admit(true, Some(6)), economy.is_our_loss()), (Whole, false));
+        assert_eq!(
+            (economy.admit(false, Some(4)), economy.shows(Some(4)), economy.shows(Some(6))),
+            (Whole, false, true)
+        );
     }
 }
