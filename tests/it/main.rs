@@ -9,6 +9,7 @@ mod architecture;
 mod bad_input;
 mod broker;
 mod determinism;
+mod economy;
 mod schemas;
 mod streams;
 mod support;

@@ -131,11 +131,16 @@ impl Decoder {
 
     fn feed_video(&mut self, parcel: &Parcel, timeline: &mut Timeline, out: &mut VecDeque<Unit>) {
         let Some(track) = &mut self.video else { return };
+        let was_key_only = track.economy.is_key_only();
         let fate = track.economy.admit(parcel.packet.is_key(), parcel.packet.pts());
         if parcel.packet.is_corrupt() && !track.economy.is_our_loss() {
             track.evidence.packets = track.evidence.packets.saturating_add(1);
         }
         let before = out.len();
+        if track.economy.is_key_only() && !was_key_only {
+            // What waits inside to be put in order would come out with the next key picture, late and out of time.
+            self.errors += empty(track, &mut self.audio, timeline, parcel.arrived, out);
+        }
         if fate != Fate::Pass {
             track.decoder.skip_frame(track.economy.discard());
             if track.decoder.send_packet(&parcel.packet).is_err() {
@@ -144,9 +149,7 @@ impl Decoder {
             self.errors += receive_pictures(track, &mut self.audio, timeline, parcel.arrived, out);
         }
         if fate == Fate::Alone {
-            let _ = track.decoder.send_eof();
-            self.errors += receive_pictures(track, &mut self.audio, timeline, parcel.arrived, out);
-            track.decoder.flush();
+            self.errors += empty(track, &mut self.audio, timeline, parcel.arrived, out);
         }
         let shown = out.iter().skip(before).any(|unit| matches!(unit, Unit::Video(_)));
         if let Some(format) = self.give_up_on_named(shown, fate) {
@@ -156,8 +159,10 @@ impl Decoder {
         if track.economy.is_partial() && !shown && timeline.anchored() {
             track.passed += 1;
             let after = track.last_at.plus(Duration::from_nanos(duration_of(&track.found) as u64) * track.passed);
-            let stamp = Stamp { at: timeline.now(parcel.arrived).max(after), arrived: parcel.arrived };
-            out.push_back(Unit::Passed(stamp));
+            // Files have no clock that goes on between pictures.
+            let now = timeline.now(parcel.arrived);
+            let at = if now > track.last_at { now } else { after };
+            out.push_back(Unit::Passed(Stamp { at, arrived: parcel.arrived }));
         }
     }
 
@@ -282,6 +287,20 @@ fn receive_pictures(
             Unit::Video(frame)
         }));
     }
+    damaged
+}
+
+/// Takes all pictures out of the decoder, which starts anew with the next packet. Returns the number of damaged ones.
+fn empty(
+    track: &mut VideoTrack,
+    audio: &mut Option<AudioTrack>,
+    timeline: &mut Timeline,
+    arrived: Mono,
+    out: &mut VecDeque<Unit>,
+) -> u64 {
+    let _ = track.decoder.send_eof();
+    let damaged = receive_pictures(track, audio, timeline, arrived, out);
+    track.decoder.flush();
     damaged
 }
 
