@@ -83,7 +83,7 @@ def stages(found):
     rows = [(name, span(row["cpu s per s"], 3), span(row["ratio"], 1), f"{row['per s']['puts']:.0f} / {row['per s']['gets']:.0f} / {row['per s']['steps']:.0f}",
              number(row["dollars per hour"], 4)) for name, row in s["rows"].items()]
     prices = s["prices"]
-    note = (f"Prices are parameters, not facts that were looked up here: ${prices['cpu_hour'] * 3600:g} for a processor hour, ${prices['million_puts']:g} for a million PUT, "
+    note = (f"Prices are parameters, not facts that were looked up here: ${prices['cpu_hour']:g} for a processor hour, ${prices['million_puts']:g} for a million PUT, "
             f"${prices['million_gets']:g} GET, ${prices['million_steps']:g} state transitions. Change them with `--price-cpu-hour` and so on.")
     return table(("how frames travel", "CPU s per stream s, all processes", "ratio", "PUT / GET / steps per s", "$ per stream hour"), rows) + "\n\n" + note
 

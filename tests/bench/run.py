@@ -75,17 +75,21 @@ def ffmpeg(*arguments):
     return ["ffmpeg", "-v", "error", "-nostdin", "-y", *map(str, arguments)]
 
 
-def make(work, options):
+def make(work, options, wanted):
     """Raw frames and streams, from the given footage or from generated texture with motion and grain."""
     source = ["-stream_loop", "-1", "-i", options.media] if options.media else ["-f", "lavfi", "-i", "mandelbrot=s=960x540:r=25:end_scale=0.02"]
     fit = f"scale={WIDTH}:{HEIGHT}:flags=bicubic,noise=alls=4:allf=t,fps=25,format=yuv420p"
     master = work / "master.mkv"
     staged.run(ffmpeg(*source, "-an", "-vf", fit, "-frames:v", 250, "-c:v", "ffv1", "-threads", 2, master))
-    staged.run(ffmpeg("-i", master, "-frames:v", RAW, work / "raw.y4m"))
+    if "filters" in wanted:
+        staged.run(ffmpeg("-i", master, "-frames:v", RAW, work / "raw.y4m"))
     x264 = ["-c:v", "libx264", "-b:v", "7M", "-maxrate", "7M", "-bufsize", "7M", "-g", 50]
-    staged.run(ffmpeg("-i", master, *x264, "-preset", "veryfast", "-tune", "zerolatency", work / "h264-live.ts"))
-    staged.run(ffmpeg("-i", master, *x264, "-preset", "medium", "-bf", 2, work / "h264-b.ts"))
-    staged.run(ffmpeg("-i", master, "-c:v", "libx265", "-preset", "superfast", "-b:v", "6M", "-x265-params", "log-level=error", work / "hevc.ts"))
+    if wanted & {"decode", "staged"}:
+        staged.run(ffmpeg("-i", master, *x264, "-preset", "veryfast", "-tune", "zerolatency", work / "h264-live.ts"))
+    if wanted & {"decode", "memory"}:
+        staged.run(ffmpeg("-i", master, *x264, "-preset", "medium", "-bf", 2, work / "h264-b.ts"))
+    if "decode" in wanted:
+        staged.run(ffmpeg("-i", master, "-c:v", "libx265", "-preset", "superfast", "-b:v", "6M", "-x265-params", "log-level=error", work / "hevc.ts"))
 
 
 def kernels(options, work):
@@ -284,7 +288,6 @@ def main():
     for name, default, about in PRICES:
         parser.add_argument(f"--price-{name}", type=float, default=default, help=f"price {about}, $ (a parameter)")
     options = parser.parse_args()
-    options.price_cpu_hour /= 3600
     options.out.mkdir(parents=True, exist_ok=True)
     if options.parts == ["report"]:
         import report
@@ -297,7 +300,7 @@ def main():
         work = Path(folder)
         if set(wanted) - {"kernels", "instructions"}:
             say("making footage")
-            make(work, options)
+            make(work, options, set(wanted))
         for part in wanted:
             say(f"{part} (load {load()})")
             found = PARTS[part](options, work)

@@ -86,7 +86,8 @@ def through_store(kind, picket, stream, segments, work):
             parts = split_jpegs(data)
         else:
             head, _, rest = data.partition(b"\n")
-            size = rest.index(b"\nFRAME", 6) + 1 if rest.count(b"FRAME\n") > 1 else len(rest)
+            fields = {field[:1]: field[1:] for field in head.split()[1:]}
+            size = len(b"FRAME\n") + int(fields[b"W"]) * int(fields[b"H"]) * 3 // 2
             parts = [rest[at:at + size] for at in range(0, len(rest), size)]
         for n, part in enumerate(parts):
             client.put(f"{number}-{n}", part)
