@@ -128,7 +128,7 @@ def qemu(binary, work):
     subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", plugin, HERE / "count.c"], check=True)
 
     def count(name, pictures):
-        said = subprocess.run(["qemu-aarch64", "-plugin", f"file={plugin}", "-L", "/usr/aarch64-linux-gnu", binary, "--count", name, str(pictures)],
+        said = subprocess.run(["qemu-aarch64", "-plugin", f"file={plugin}", binary, "--count", name, str(pictures)],
                               capture_output=True, text=True)
         lines = [line for line in said.stderr.splitlines() if line.startswith("instructions ")]
         if said.returncode or not lines:
