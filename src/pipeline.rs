@@ -13,7 +13,7 @@ use crate::source::Unit;
 use crate::time::Stamp;
 use crate::wire::{OpenIncident, SourceState};
 
-/// Most pictures in a row that are looked at in full because a detector doubts: enough to decide.
+/// Pictures in a row that are looked at in full because a detector doubts, enough to decide; after that every other one.
 const DOUBTED_MAX: u32 = 25;
 
 /// How a pipeline is set up.

@@ -26,10 +26,38 @@ const DOWN_EVERY: Duration = Duration::from_secs(5);
 const UP_EVERY: Duration = Duration::from_secs(10);
 /// Heat goes slowly.
 const COOL_EVERY: Duration = Duration::from_secs(30);
-/// A packet late again so soon after a rung up shows that it was too early for it ...
+/// A rung that had to be left again so soon was tried too early ...
 const RELAPSE: Duration = Duration::from_secs(30);
-/// ... and the next one waits twice as long, up to this.
-const UP_EVERY_MAX: Duration = Duration::from_secs(300);
+/// ... and is tried after twice as long, up to this.
+const PATIENCE_MAX: Duration = Duration::from_secs(300);
+
+/// How long things must be good before a better rung is tried: longer after each attempt that came too early.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    least: Duration,
+    now: Duration,
+    /// Since the last rung up.
+    since_up: Option<Duration>,
+}
+
+impl Patience {
+    pub(super) fn new(least: Duration) -> Self {
+        Self { least, now: least, since_up: None }
+    }
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.since_up = self.since_up.map(|since| since + time);
+    }
+    pub(super) fn needed(&self) -> Duration {
+        self.now
+    }
+    pub(super) fn went_up(&mut self) {
+        self.since_up = Some(Duration::ZERO);
+    }
+    pub(super) fn went_down(&mut self) {
+        let relapse = self.since_up.is_some_and(|time| time < RELAPSE);
+        self.now = if relapse { (self.now * 2).min(PATIENCE_MAX) } else { self.least };
+    }
+}
 
 /// How far down something holds us.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,19 +67,15 @@ pub(super) struct Floor {
 }
 
 impl Floor {
-    /// Goes a rung down at once when it starts and then each `DOWN_EVERY`, and up each `up_every`. True when it moved.
-    fn update(&mut self, passed: Duration, worse: bool, better: bool, last: Step, up_every: Duration) -> bool {
+    /// Goes a rung down at once when it starts and then each `DOWN_EVERY`, and up each `up_every`.
+    fn update(&mut self, passed: Duration, worse: bool, better: bool, last: Step, up_every: Duration) {
         self.since += passed;
         let began = worse && self.step == Step::FULL;
         if (began || worse && self.since >= DOWN_EVERY) && self.step < last {
             (self.step, self.since) = (self.step.down(last), Duration::ZERO);
-            return true;
-        }
-        if better && self.since >= up_every && self.step > Step::FULL {
+        } else if better && self.since >= up_every && self.step > Step::FULL {
             (self.step, self.since) = (self.step.up(), Duration::ZERO);
-            return true;
         }
-        false
     }
 }
 
@@ -86,32 +110,30 @@ impl Floors {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Backlog {
     floor: Floor,
-    up_every: Duration,
-    since_up: Duration,
+    patience: Patience,
 }
 
 impl Default for Backlog {
     fn default() -> Self {
-        Self { floor: Floor::default(), up_every: UP_EVERY, since_up: RELAPSE }
+        Self { floor: Floor::default(), patience: Patience::new(UP_EVERY) }
     }
 }
 
 impl Backlog {
     /// `now`: the rung that the source is on.
     pub(super) fn update(&mut self, passed: Duration, load: &SourceLoad, now: Step, last: Step) {
-        self.since_up += passed;
+        self.patience.pass(passed);
         let late = load.delay > LATE;
         if late && self.floor.step < now {
             // What is done now is too much, whatever it was that brought us here.
             self.floor = Floor { step: now, since: DOWN_EVERY };
         }
         let was = self.floor.step;
-        self.floor.update(passed, late, load.delay < PROMPT, last, self.up_every);
+        self.floor.update(passed, late, load.delay < PROMPT, last, self.patience.needed());
         if self.floor.step < was {
-            self.since_up = Duration::ZERO;
+            self.patience.went_up();
         } else if self.floor.step > was {
-            let relapse = self.since_up < RELAPSE;
-            self.up_every = if relapse { (self.up_every * 2).min(UP_EVERY_MAX) } else { UP_EVERY };
+            self.patience.went_down();
         }
     }
 

@@ -1,19 +1,15 @@
 //! From measurements to what each source may do. Pure: time and numbers come from outside.
 
-use super::floors::{Backlog, Floors};
-use super::{Decode, Reason, Step};
+use super::floors::{Backlog, Floors, Patience};
+use super::{Decode, Grant, Reason, Step};
 use std::time::Duration;
 
 /// Part of the budget that is planned with: what is not foreseen fits in the rest.
 const TARGET: f64 = 0.9;
 /// A better rung must fit in this part of what a worse one may take ...
 const UP_TARGET: f64 = 0.75;
-/// ... for this long, before it is tried.
+/// ... for this long, before it is tried; longer after an attempt that came too early.
 const CALM: Duration = Duration::from_secs(5);
-/// A rung that had to be left again so soon was tried too early ...
-const RELAPSE: Duration = Duration::from_secs(30);
-/// ... and is tried after twice as long, up to this.
-const CALM_MAX: Duration = Duration::from_secs(300);
 /// Costs rise fast and fall slowly in our estimates: parts that one reading counts for.
 const RISING: f64 = 0.7;
 /// As above.
@@ -80,10 +76,9 @@ pub struct SourceLoad {
 }
 
 /// What is known of one source. Costs in cores.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Source {
-    step: Step,
-    reason: Option<Reason>,
+    grant: Grant,
     /// How long the step has been in effect, from its first whole reading on.
     settled_for: Option<Duration>,
     /// Decoding, for each [`Decode`].
@@ -92,17 +87,16 @@ struct Source {
     look: f64,
     last: Step,
     backlog: Backlog,
-    /// How long a better rung has been possible, and must be.
+    /// How long a better rung has been possible.
     calm: Duration,
-    calm_min: Option<Duration>,
-    since_up: Option<Duration>,
+    patience: Patience,
     suspended_for: Duration,
 }
 
 /// Decides once per second or so.
 #[derive(Clone, Debug)]
 pub struct Governor {
-    pub(super) settings: Settings,
+    settings: Settings,
     sources: Vec<Source>,
     floors: Floors,
     /// Processor time that belongs to no source, cores.
@@ -113,13 +107,13 @@ pub struct Governor {
 impl Governor {
     /// For `sources` sources, all on the best rung.
     pub fn new(settings: Settings, sources: usize) -> Self {
-        let sources = vec![Source::default(); sources];
+        let sources = vec![Source::new(); sources];
         Self { settings, sources, floors: Floors::default(), other: 0.0, over_memory: Duration::ZERO }
     }
 
-    /// What source `index` may do, and why not more.
-    pub fn step(&self, index: usize) -> (Step, Option<Reason>) {
-        self.sources.get(index).map_or((Step::FULL, None), |source| (source.step, source.reason))
+    /// What source `index` may do.
+    pub fn grant(&self, index: usize) -> Grant {
+        self.sources.get(index).map_or(Grant::default(), |source| source.grant)
     }
 
     /// How long the process has been over the memory of its budget.
@@ -135,12 +129,12 @@ impl Governor {
         self.learn(load);
         self.floors.update(load, self.settings.yield_when_busy);
         for (source, load_of) in self.sources.iter_mut().zip(&load.sources) {
-            source.backlog.update(load.passed, load_of, source.step, source.last);
+            source.backlog.update(load.passed, load_of, source.grant.step, source.last);
         }
         let room = self.settings.cpu_cores_max * TARGET - self.other;
         let (down, up) = (self.plan(room), self.plan(room * UP_TARGET));
         for ((source, down), up) in self.sources.iter_mut().zip(down).zip(up) {
-            if source.step != Step::SUSPENDED {
+            if !source.is_suspended() {
                 source.decide(load.passed, down, up, self.floors.lowest());
             }
         }
@@ -148,16 +142,16 @@ impl Governor {
     }
 
     fn learn(&mut self, load: &Load) {
-        let (passed, load_passed) = (load.passed.as_secs_f64(), load.passed);
+        let passed = load.passed.as_secs_f64();
         let mut known = 0.0;
-        for (source, load) in self.sources.iter_mut().zip(&load.sources) {
-            source.last = if load.decodes { Step::LAST } else { Step::LAST_UNDECODED };
-            let (decode, look) = (load.decode.as_secs_f64() / passed, load.look.as_secs_f64() / passed);
+        for (source, cost) in self.sources.iter_mut().zip(&load.sources) {
+            source.last = if cost.decodes { Step::LAST } else { Step::LAST_UNDECODED };
+            let (decode, look) = (cost.decode.as_secs_f64() / passed, cost.look.as_secs_f64() / passed);
             known += decode + look;
-            if source.settled_for.is_some() && source.step != Step::SUSPENDED {
+            if source.settled_for.is_some() && !source.is_suspended() {
                 source.learn(decode, look);
             }
-            source.settled_for = Some(source.settled_for.map_or(Duration::ZERO, |time| time + load_passed));
+            source.settled_for = Some(source.settled_for.map_or(Duration::ZERO, |time| time + load.passed));
         }
         self.other = follow(self.other, (load.own.as_secs_f64() / passed - known).max(0.0));
     }
@@ -165,7 +159,7 @@ impl Governor {
     /// The best rung of each source with which all fit in `room` cores, each within its fair part: who needs less than
     /// that leaves the rest to the others (max-min fairness).
     fn plan(&self, room: f64) -> Vec<Step> {
-        let active = |source: &&Source| source.step != Step::SUSPENDED;
+        let active = |source: &&Source| !source.is_suspended();
         let mut needs: Vec<f64> = self.sources.iter().filter(active).map(|source| source.cost(Step::FULL)).collect();
         needs.sort_unstable_by(f64::total_cmp);
         let (mut left, mut part) = (room, room);
@@ -197,19 +191,19 @@ impl Governor {
     fn mind_memory(&mut self, load: &Load) {
         let most = self.settings.memory_bytes_max;
         self.over_memory = if load.memory_bytes > most { self.over_memory + load.passed } else { Duration::ZERO };
-        for source in self.sources.iter_mut().filter(|source| source.step == Step::SUSPENDED) {
+        for source in self.sources.iter_mut().filter(|source| source.is_suspended()) {
             source.suspended_for += load.passed;
         }
         let room = (load.memory_bytes as f64) < MEMORY_ROOM * most as f64;
         if self.over_memory >= MEMORY_PATIENCE
-            && self.sources.iter().filter(|source| source.step != Step::SUSPENDED).count() > 1
+            && self.sources.iter().filter(|source| !source.is_suspended()).count() > 1
         {
-            if let Some(source) = self.sources.iter_mut().rev().find(|source| source.step != Step::SUSPENDED) {
+            if let Some(source) = self.sources.iter_mut().rev().find(|source| !source.is_suspended()) {
                 source.suspend();
                 self.over_memory = Duration::from_nanos(1);
             }
         } else if room {
-            let rested = |source: &&mut Source| source.step == Step::SUSPENDED && source.suspended_for >= SUSPENDED_FOR;
+            let rested = |source: &&mut Source| source.is_suspended() && source.suspended_for >= SUSPENDED_FOR;
             if let Some(source) = self.sources.iter_mut().find(rested) {
                 source.move_to(Step::FULL, None);
             }
@@ -223,12 +217,30 @@ fn follow(was: f64, now: f64) -> f64 {
 }
 
 impl Source {
+    fn new() -> Self {
+        Self {
+            grant: Grant::default(),
+            settled_for: None,
+            decode: [None; 3],
+            look: 0.0,
+            last: Step::LAST,
+            backlog: Backlog::default(),
+            calm: Duration::ZERO,
+            patience: Patience::new(CALM),
+            suspended_for: Duration::ZERO,
+        }
+    }
+
+    fn is_suspended(&self) -> bool {
+        self.grant.step == Step::SUSPENDED
+    }
+
     /// What decoding and looking took on the present step.
     fn learn(&mut self, decode: f64, look: f64) {
-        let mode = self.step.decode();
+        let mode = self.grant.step.decode();
         if mode != Decode::Key {
             // How many key pictures a stream has is not known here.
-            self.look = follow(self.look, look / self.step.looking());
+            self.look = follow(self.look, look / self.grant.step.looking());
         }
         let guess = self.decoding(mode);
         let was = guess.unwrap_or(decode);
@@ -265,27 +277,25 @@ impl Source {
 
     /// `down`: what fits; `up`: what fits with room to spare; `floor`: what holds all down.
     fn decide(&mut self, passed: Duration, down: Step, up: Step, floor: (Step, Reason)) {
-        self.since_up = self.since_up.map(|time| time + passed);
+        self.patience.pass(passed);
         let held = [(down, Reason::Cpu), floor, (self.backlog.step(), Reason::Backlog)];
         let (wanted, reason) = held.into_iter().max_by_key(|(step, _)| *step).unwrap_or((down, Reason::Cpu));
         let wanted = wanted.min(self.last);
-        if wanted > self.step {
-            let relapse = self.since_up.is_some_and(|time| time < RELAPSE);
-            let calm = self.calm_min.unwrap_or(CALM);
-            self.calm_min = Some(if relapse { (calm * 2).min(CALM_MAX) } else { CALM });
+        if wanted > self.grant.step {
+            self.patience.went_down();
             return self.move_to(wanted, Some(reason));
         }
         let better = wanted.max(up.min(self.last));
-        self.calm = if better < self.step { self.calm + passed } else { Duration::ZERO };
-        if self.calm >= self.calm_min.unwrap_or(CALM) {
+        self.calm = if better < self.grant.step { self.calm + passed } else { Duration::ZERO };
+        if self.calm >= self.patience.needed() {
             let reason = if better > wanted { Reason::Cpu } else { reason };
             self.move_to(better, (better > Step::FULL).then_some(reason));
-            self.since_up = Some(Duration::ZERO);
+            self.patience.went_up();
         }
     }
 
     fn move_to(&mut self, step: Step, reason: Option<Reason>) {
-        (self.step, self.reason) = (step, reason);
+        self.grant = Grant { step, shed_by: reason };
         self.settled_for = None;
         self.calm = Duration::ZERO;
     }

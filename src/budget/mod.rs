@@ -136,7 +136,20 @@ pub enum Reason {
     Backlog,
 }
 
+/// What a source may do, and why not more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grant {
+    /// Its rung of the ladder.
+    pub step: Step,
+    /// `None` on the best one.
+    pub shed_by: Option<Reason>,
+}
+
 impl Reason {
+    /// All of them.
+    pub const ALL: [Reason; 6] =
+        [Reason::Cpu, Reason::Memory, Reason::Encoder, Reason::Machine, Reason::Heat, Reason::Backlog];
+
     /// As it stands in messages.
     pub fn name(self) -> &'static str {
         match self {

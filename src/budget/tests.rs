@@ -35,6 +35,7 @@ impl Costs {
 }
 
 struct Box {
+    settings: Settings,
     governor: Governor,
     sources: Vec<Costs>,
     other: f64,
@@ -50,7 +51,16 @@ impl Box {
         let settings = Settings { cpu_cores_max: cores, memory_bytes_max: 100 << 20, yield_when_busy: true };
         let load = Load { passed: SECOND, memory_bytes: 50 << 20, ..Load::default() };
         let governor = Governor::new(settings, sources.len());
-        Self { governor, sources: sources.to_vec(), other: 0.01, load, noise: 88_172_645, used: vec![], steps: vec![] }
+        Self {
+            settings,
+            governor,
+            sources: sources.to_vec(),
+            other: 0.01,
+            load,
+            noise: 88_172_645,
+            used: vec![],
+            steps: vec![],
+        }
     }
 
     fn noisy(&mut self, cost: f64) -> Duration {
@@ -63,7 +73,7 @@ impl Box {
     /// Lets time pass; `change` may alter what the box measures.
     fn run(&mut self, seconds: usize, change: impl Fn(&mut Load)) -> &mut Self {
         for _ in 0..seconds {
-            let steps: Vec<Step> = (0..self.sources.len()).map(|n| self.governor.step(n).0).collect();
+            let steps: Vec<Step> = (0..self.sources.len()).map(|n| self.governor.grant(n).step).collect();
             let mut load = self.load.clone();
             for (n, source) in self.sources.clone().into_iter().enumerate() {
                 let (decode, look) = source.on(steps[n]);
@@ -81,7 +91,7 @@ impl Box {
     }
 
     fn step(&self, index: usize) -> Step {
-        self.governor.step(index).0
+        self.governor.grant(index).step
     }
     /// Highest mean over ten seconds, from second `from` on.
     fn most(&self, from: usize) -> f64 {
@@ -96,7 +106,7 @@ impl Box {
 fn a_source_that_fits_is_looked_at_in_full() {
     let mut calm = Box::new(0.25, &[Costs::stream(0.15, 0.02)]);
     calm.run(600, |_| {});
-    assert_eq!((calm.governor.step(0), calm.changes(0)), ((Step::FULL, None), 0));
+    assert_eq!((calm.governor.grant(0), calm.changes(0)), (Grant::default(), 0));
 }
 
 #[test]
@@ -116,7 +126,7 @@ fn the_budget_holds_on_all_kinds_of_boxes_without_swinging() {
         let most = guest.most(5);
         assert!(most <= cores, "{most} of {cores} cores, {} sources", sources.len());
         assert!(guest.changes(10) <= 12, "{} changes in ten minutes, {cores} cores", guest.changes(10));
-        assert!(guest.governor.step(0).1.is_none_or(|reason| reason == Reason::Cpu));
+        assert!(guest.governor.grant(0).shed_by.is_none_or(|reason| reason == Reason::Cpu));
     }
 }
 
@@ -152,16 +162,16 @@ fn what_is_shed_comes_back_when_the_load_goes() {
     assert!(guest.step(0) > Step::FULL);
     guest.sources[0] = Costs::stream(0.1, 0.02);
     guest.run(120, |_| {});
-    assert_eq!(guest.governor.step(0), (Step::FULL, None));
+    assert_eq!(guest.governor.grant(0), Grant::default());
 }
 
 #[test]
 fn a_starved_encoder_takes_all_but_key_pictures() {
     let mut guest = Box::new(0.5, &[Costs::stream(0.1, 0.02)]);
     guest.run(60, |load| load.encoder_waits_pct = Some(40.0));
-    assert_eq!(guest.governor.step(0), (Step::LAST, Some(Reason::Encoder)));
+    assert_eq!(guest.governor.grant(0), Grant { step: Step::LAST, shed_by: Some(Reason::Encoder) });
     guest.run(120, |load| load.encoder_waits_pct = Some(0.0));
-    assert_eq!(guest.governor.step(0), (Step::FULL, None));
+    assert_eq!(guest.governor.grant(0), Grant::default());
 }
 
 #[test]
@@ -171,12 +181,12 @@ fn a_busy_machine_takes_pictures_until_it_has_time_to_spare() {
         move |load: &mut Load| (load.machine_busy_pct, load.machine_waits_pct) = (Some(100.0), Some(waits))
     };
     guest.run(40, busy(30.0));
-    assert_eq!(guest.governor.step(0), (Step::LAST_UNDECODED, Some(Reason::Machine)));
+    assert_eq!(guest.governor.grant(0), Grant { step: Step::LAST_UNDECODED, shed_by: Some(Reason::Machine) });
     // Our own wait is gone, the load is not.
     guest.run(120, busy(3.0));
     assert_eq!(guest.step(0), Step::LAST_UNDECODED);
     guest.run(120, |load| load.machine_busy_pct = Some(30.0));
-    assert_eq!(guest.governor.step(0), (Step::FULL, None));
+    assert_eq!(guest.governor.grant(0), Grant::default());
     // Busy, but nobody waits: a box that is used well.
     guest.run(60, busy(2.0));
     assert_eq!(guest.step(0), Step::FULL);
@@ -185,7 +195,8 @@ fn a_busy_machine_takes_pictures_until_it_has_time_to_spare() {
 #[test]
 fn a_busy_machine_is_no_reason_where_it_is_not_wanted() {
     let mut guest = Box::new(0.5, &[Costs::stream(0.1, 0.02)]);
-    guest.governor.settings.yield_when_busy = false;
+    let settings = Settings { yield_when_busy: false, ..guest.settings };
+    guest.governor = Governor::new(settings, 1);
     guest.run(40, |load| (load.machine_busy_pct, load.machine_waits_pct) = (Some(100.0), Some(60.0)));
     assert_eq!(guest.step(0), Step::FULL);
 }
@@ -194,7 +205,7 @@ fn a_busy_machine_is_no_reason_where_it_is_not_wanted() {
 fn heat_is_a_reason() {
     let mut guest = Box::new(0.5, &[Costs::capture(0.1)]);
     guest.run(20, |load| load.throttled = true);
-    assert!(guest.governor.step(0).0 > Step::FULL && guest.governor.step(0).1 == Some(Reason::Heat));
+    assert!(guest.governor.grant(0).step > Step::FULL && guest.governor.grant(0).shed_by == Some(Reason::Heat));
 }
 
 #[test]
@@ -202,11 +213,11 @@ fn late_packets_shed_at_once_and_only_their_own_source() {
     let mut guest = Box::new(1.0, &[Costs::stream(0.1, 0.02), Costs::stream(0.1, 0.02)]);
     guest.run(20, |_| {});
     guest.run(1, |load| load.sources[1].delay = Duration::from_millis(900));
-    assert_eq!((guest.step(0), guest.governor.step(1).1), (Step::FULL, Some(Reason::Backlog)));
+    assert_eq!((guest.step(0), guest.governor.grant(1).shed_by), (Step::FULL, Some(Reason::Backlog)));
     guest.run(20, |load| load.sources[1].delay = Duration::from_millis(900));
     assert!(guest.step(1) > Step(2));
     guest.run(180, |_| {});
-    assert_eq!(guest.governor.step(1), (Step::FULL, None));
+    assert_eq!(guest.governor.grant(1), Grant::default());
 }
 
 #[test]
@@ -228,7 +239,10 @@ fn too_much_memory_costs_the_last_source_and_never_the_only_one() {
     guest.run(15, memory(120));
     assert_eq!((guest.step(1), guest.governor.over_memory()), (Step::FULL, Some(15 * SECOND)));
     guest.run(20, memory(120));
-    assert_eq!((guest.step(0), guest.governor.step(1)), (Step::FULL, (Step::SUSPENDED, Some(Reason::Memory))));
+    assert_eq!(
+        (guest.step(0), guest.governor.grant(1)),
+        (Step::FULL, Grant { step: Step::SUSPENDED, shed_by: Some(Reason::Memory) })
+    );
     guest.run(60, memory(120));
     assert_eq!(guest.step(0), Step::FULL, "the last one left");
     guest.run(130, memory(60));

@@ -4,7 +4,7 @@ use super::{CONFIGURATION, Configured, Failure, GOOD, output};
 use crate::budget::{Share, Step};
 use crate::detect::{Detectors, Observations};
 use crate::features::{Depth, VideoAnalyzer};
-use crate::frame::{Frame, PictureInfo, Samples};
+use crate::frame::{Frame, OwnedSamples, PictureInfo};
 use crate::health::thread_cpu_time;
 use crate::kernels::Kernels;
 use crate::source::{Context, Input, Source, Unit};
@@ -53,23 +53,23 @@ enum BenchFormat {
 pub(super) fn run(options: &Options) -> Result<u8, Failure> {
     let config = super::run::load(options.configured.config.as_deref())?;
     let best = crate::daemon::kernels().map_err(|error| Failure { code: CONFIGURATION, text: error.to_string() })?;
+    let decode = options.input.as_deref().map(decode).transpose()?;
     let each = Duration::from_millis(100) * options.tenths;
     let mut looks = Vec::new();
-    for (width, height) in SIZES {
-        let pictures = pictures(width, height);
+    for size in SIZES {
+        let footage = Footage::new(size);
         for kernels in Kernels::available() {
             // The reference is not there to be fast: a glance at it will do.
             let each = if kernels.level() == best.level() { each } else { each / 5 };
             looks.push(BenchLook {
                 kernels: kernels.level().name(),
-                width: width as u32,
-                height: height as u32,
-                full_ms: measure(kernels, &pictures, Depth::Full, each),
-                light_ms: measure(kernels, &pictures, Depth::Light, each),
+                width: size.0 as u32,
+                height: size.1 as u32,
+                full_ms: measure(kernels, &footage, Depth::Full, each),
+                light_ms: measure(kernels, &footage, Depth::Light, each),
             });
         }
     }
-    let decode = options.input.as_deref().map(decode).transpose()?;
     let cores = config.budget.limits.cpu_cores_max;
     let report = BenchReport {
         kernels: best.level().name(),
@@ -86,41 +86,43 @@ pub(super) fn run(options: &Options) -> Result<u8, Failure> {
     Ok(GOOD)
 }
 
-/// A picture that several frames show.
-struct Shown(Arc<[Vec<u8>; 3]>, usize);
+/// Pictures of one size.
+struct Footage {
+    width: usize,
+    height: usize,
+    pictures: Vec<Arc<OwnedSamples>>,
+}
 
-impl Samples for Shown {
-    fn plane(&self, index: usize) -> Option<(&[u8], usize)> {
-        Some((self.0.get(index)?, if index == 0 { self.1 } else { self.1.div_ceil(2) }))
+impl Footage {
+    /// Moving waves with grain: flat pictures would be no easier, for every sample is visited all the same.
+    fn new((width, height): (usize, usize)) -> Self {
+        let picture = |n: usize| {
+            let mut grain = n as u32 | 1;
+            let mut sample = |x: usize, y: usize| {
+                grain = grain.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let wave = ((x + 5 * n) % 200).abs_diff(100) + ((y + 3 * n) % 120).abs_diff(60);
+                (40 + wave) as u8 + (grain >> 29) as u8
+            };
+            let luma = (0..width * height).map(|at| sample(at % width, at / width)).collect();
+            let half = width.div_ceil(2) * height.div_ceil(2);
+            let chroma = |shift: usize| (0..half).map(|at| (100 + (at / 7 + shift + n) % 56) as u8).collect();
+            Arc::new(OwnedSamples::yuv420(width, height, luma, chroma(0), chroma(31)))
+        };
+        Self { width, height, pictures: (0..PICTURES).map(picture).collect() }
+    }
+
+    fn frame(&self, n: usize) -> Option<Frame> {
+        let stamp = Stamp { at: MediaTime(n as i64 * 40_000_000), ..Stamp::default() };
+        let picture = Box::new(self.pictures[n % PICTURES].clone());
+        Frame::new(stamp, PictureInfo::yuv420(self.width, self.height), picture)
     }
 }
 
-/// Moving waves with grain: flat pictures would be no easier, for every sample is visited all the same.
-fn pictures(width: usize, height: usize) -> Vec<Arc<[Vec<u8>; 3]>> {
-    let picture = |n: usize| {
-        let mut grain = n as u32 | 1;
-        let mut sample = |x: usize, y: usize| {
-            grain = grain.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let wave = ((x + 5 * n) % 200).abs_diff(100) + ((y + 3 * n) % 120).abs_diff(60);
-            (40 + wave) as u8 + (grain >> 29) as u8
-        };
-        let luma = (0..width * height).map(|at| sample(at % width, at / width)).collect();
-        let half = width.div_ceil(2) * height.div_ceil(2);
-        let chroma = |shift: usize| (0..half).map(|at| (100 + (at / 7 + shift + n) % 56) as u8).collect();
-        Arc::new([luma, chroma(0), chroma(31)])
-    };
-    (0..PICTURES).map(picture).collect()
-}
-
 /// Processor time that one picture takes, detectors and all, in milliseconds.
-fn measure(kernels: Kernels, pictures: &[Arc<[Vec<u8>; 3]>], depth: Depth, least: Duration) -> f64 {
-    let (width, height) = SIZES[SIZES.iter().position(|(w, h)| w * h == pictures[0][0].len()).unwrap_or(0)];
+fn measure(kernels: Kernels, footage: &Footage, depth: Depth, least: Duration) -> f64 {
     let (mut video, mut detectors) = (VideoAnalyzer::new(kernels), Detectors::default());
     let mut show = |n: usize, depth: Depth| {
-        let at = MediaTime(n as i64 * 40_000_000);
-        let shown = Box::new(Shown(pictures[n % pictures.len()].clone(), width));
-        let frame = Frame::new(Stamp { at, ..Stamp::default() }, PictureInfo::yuv420(width, height), shown);
-        if let Some(frame) = frame {
+        if let Some(frame) = footage.frame(n) {
             let mut said = Observations::new();
             detectors.video(video.look(frame, depth), &mut said);
         }

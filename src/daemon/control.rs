@@ -11,9 +11,7 @@ use crate::ids::{BootId, SourceId};
 use crate::mqtt::{Courier, Event};
 use crate::outbox::{Entry, Step};
 use crate::time::{Clock, Mono};
-use crate::wire::{
-    self, BrokerHealth, BudgetHealth, Made, Message, Qos, SourceState, SpoolHealth, Teller, Topics, Verdict,
-};
+use crate::wire::{self, BrokerHealth, Made, Message, Qos, SourceState, SpoolHealth, Teller, Topics, Verdict};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -224,14 +222,8 @@ impl Control {
         };
         let states: BTreeMap<SourceId, SourceState> =
             self.sources.iter().map(|(id, watched)| (id.clone(), watched.state.clone())).collect();
-        let (cores, cores_max, bytes_max, over_memory) = self.guest.account();
-        let budget = BudgetHealth {
-            cpu_pct: cores * 100.0,
-            cpu_pct_max: cores_max * 100.0,
-            rss_bytes_max: bytes_max,
-            over_memory,
-            coverage: states.values().map(|state| state.status.coverage).fold(1.0, f64::min),
-        };
+        let coverage = states.values().map(|state| state.status.coverage).fold(1.0, f64::min);
+        let budget = self.guest.account(coverage);
         let class = wire::class(&budget, &spool, &states);
         let period = self.reporting.health_period;
         if self.health_told.is_some_and(|(when, told)| told == class && now.since(when) < period) {

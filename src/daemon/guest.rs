@@ -1,11 +1,11 @@
 //! The polite guest: measures what Picket takes and what the box has, and tells each source what it may do.
 
-use crate::budget::{Governor, Load, Settings, Share, SourceLoad};
+use crate::budget::{Governor, Grant, Load, Reason, Settings, Share, SourceLoad};
 use crate::config::Config;
 use crate::health::{Machine, own_cpu_time, trim_memory};
 use crate::ids::SourceId;
 use crate::time::Mono;
-use crate::wire::Effort;
+use crate::wire::BudgetHealth;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ struct Seat {
     id: SourceId,
     share: Share,
     decodes: bool,
-    told: Effort,
+    told: Grant,
 }
 
 /// Keeps to the budget.
@@ -41,7 +41,7 @@ impl Guest {
             id: source.id.clone(),
             share: Share::default(),
             decodes: source.input.is_decoded(),
-            told: Effort::default(),
+            told: Grant::default(),
         };
         Self {
             governor: Governor::new(config.budget.limits, config.sources.len()),
@@ -63,14 +63,19 @@ impl Guest {
     }
 
     /// What a source may do.
-    pub(super) fn effort(&self, source: &SourceId) -> Effort {
+    pub(super) fn effort(&self, source: &SourceId) -> Grant {
         self.seats.iter().find(|seat| seat.id == *source).map(|seat| seat.told).unwrap_or_default()
     }
 
-    /// Processor time taken over the last second and the most that may be, in cores; the most memory that may be, and
-    /// whether it is passed.
-    pub(super) fn account(&self) -> (f64, f64, u64, bool) {
-        (self.cores, self.budget.cpu_cores_max, self.budget.memory_bytes_max, self.over_memory)
+    /// What is taken and may be. `coverage`: the least of all sources.
+    pub(super) fn account(&self, coverage: f64) -> BudgetHealth {
+        BudgetHealth {
+            cpu_pct: self.cores * 100.0,
+            cpu_pct_max: self.budget.cpu_cores_max * 100.0,
+            rss_bytes_max: self.budget.memory_bytes_max,
+            over_memory: self.over_memory,
+            coverage,
+        }
     }
 
     /// Called each second.
@@ -104,14 +109,13 @@ impl Guest {
 
     fn tell_sources(&mut self) {
         for (n, seat) in self.seats.iter_mut().enumerate() {
-            let (step, reason) = self.governor.step(n);
-            let effort = Effort { name: step.name(), shed_by: reason.map(|reason| reason.name()) };
-            if effort.name != seat.told.name {
-                let by = effort.shed_by.unwrap_or("nothing");
-                tracing::info!(source = %seat.id, effort = effort.name, shed_by = by, "does what the budget allows");
+            let grant = self.governor.grant(n);
+            if grant.step != seat.told.step {
+                let by = grant.shed_by.map_or("nothing", Reason::name);
+                tracing::info!(source = %seat.id, effort = grant.step.name(), shed_by = by, "does what the budget allows");
             }
-            seat.told = effort;
-            seat.share.set_step(step);
+            seat.told = grant;
+            seat.share.set_step(grant.step);
         }
     }
 

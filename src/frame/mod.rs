@@ -4,6 +4,7 @@ mod plane;
 pub use plane::Plane;
 
 use crate::time::Stamp;
+use std::sync::Arc;
 
 /// How the two fields of a picture lie in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,6 +166,13 @@ impl OwnedSamples {
 impl Samples for OwnedSamples {
     fn plane(&self, index: usize) -> Option<(&[u8], usize)> {
         Some((self.planes.get(index)?, self.strides[index]))
+    }
+}
+
+/// One picture that several frames show.
+impl Samples for Arc<OwnedSamples> {
+    fn plane(&self, index: usize) -> Option<(&[u8], usize)> {
+        self.as_ref().plane(index)
     }
 }
 

@@ -94,7 +94,7 @@ pub enum Error {
         reason: String,
     },
     /// Not an input at all.
-    #[error("{0}")]
+    #[error(transparent)]
     Input(#[from] input::InputError),
 }
 

@@ -10,8 +10,8 @@ pub use event::{Teller, cleared_by_restart, event};
 pub use report::{BenchDecode, BenchFit, BenchLook, BenchReport, Summary, bench, document, summary};
 pub use schema::{NAMES as SCHEMA_NAMES, schema};
 pub use status::{
-    BrokerHealth, BudgetHealth, Device, Effort, Hold, Info, OpenIncident, SourceHealth, SourceState, SpoolHealth,
-    Verdict, class, health, holds, info, state, status,
+    BrokerHealth, BudgetHealth, Device, Hold, Info, OpenIncident, SourceHealth, SourceState, SpoolHealth, Verdict,
+    class, health, holds, info, state, status,
 };
 pub use topic::Topics;
 

@@ -42,4 +42,12 @@ mod tests {
         }
         assert_eq!(schema("nothing"), None);
     }
+
+    #[test]
+    fn every_reason_to_shed_is_in_the_schema() {
+        let state = schema("state").expect("listed").to_string();
+        for reason in crate::budget::Reason::ALL {
+            assert!(state.contains(reason.name()), "{reason:?}");
+        }
+    }
 }

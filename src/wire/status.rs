@@ -1,6 +1,7 @@
 //! Retained documents and health (contract, mqtt): status, info, state, health.
 
 use super::{MINOR_VERSION, Made, encoded, rfc3339, rounded};
+use crate::budget::{Grant, Reason};
 use crate::detect::{Defect, Severity};
 use crate::health::{BoxHealth, Signal, SourceStatus};
 use crate::ids::{DeviceId, IncidentId, SourceId};
@@ -176,26 +177,11 @@ pub struct OpenIncident {
     pub severity: Severity,
 }
 
-/// How closely a source is looked at, and why not more closely.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Effort {
-    /// "all pictures in full", "key pictures".
-    pub name: &'static str,
-    /// "cpu_budget", "backlog".
-    pub shed_by: Option<&'static str>,
-}
-
-impl Default for Effort {
-    fn default() -> Self {
-        Self { name: "all pictures in full", shed_by: None }
-    }
-}
-
 /// How one source is doing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SourceState {
     /// What the budget allows it.
-    pub effort: Effort,
+    pub effort: Grant,
     /// What its thread measured.
     pub status: SourceStatus,
     /// What is wrong.
@@ -273,8 +259,8 @@ pub fn state(made: &Made, source: &SourceState) -> Vec<u8> {
         format: status.format.as_deref(),
         fps: rounded(status.fps),
         coverage: rounded(status.coverage),
-        effort: source.effort.name,
-        shed_by: source.effort.shed_by,
+        effort: source.effort.step.name(),
+        shed_by: source.effort.shed_by.map(Reason::name),
         luma: status.luma_mean.map(rounded),
         rms_dbfs: status.rms_dbfs.map(rounded),
     })

@@ -14,9 +14,9 @@
 
 use picket::detect::{Detectors, Observations};
 use picket::features::{AudioAnalyzer, Depth, VideoAnalyzer};
-use picket::frame::{AudioBlock, Frame, PictureInfo, Samples};
+use picket::frame::{AudioBlock, Frame, OwnedSamples, PictureInfo, Plane, Samples};
 use picket::health::thread_cpu_time;
-use picket::kernels::Kernels;
+use picket::kernels::{Band, CELL, Kernels, LumaCell};
 use picket::time::{MediaTime, Stamp};
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -29,18 +29,10 @@ const COLD: usize = 48;
 /// 6 MB.
 const HOT: usize = 2;
 const ROUNDS: usize = 9;
-const NAMES: [&str; 7] = ["sum_luma", "sad_luma", "floor2", "light", "full", "light_detect", "full_detect"];
+const NAMES: [&str; 8] =
+    ["sum_luma", "sad_luma", "floor2", "light_kernel", "light", "full", "light_detect", "full_detect"];
 
-/// Luma, Cb and Cr.
-type Picture = Arc<[Vec<u8>; 3]>;
-
-struct Shown(Picture);
-
-impl Samples for Shown {
-    fn plane(&self, index: usize) -> Option<(&[u8], usize)> {
-        Some((self.0.get(index)?, if index == 0 { WIDTH } else { WIDTH / 2 }))
-    }
-}
+type Picture = Arc<OwnedSamples>;
 
 /// Slow waves, edges and grain. The number of instructions hardly depends on it, the floors not at all.
 fn pictures(count: usize) -> Vec<Picture> {
@@ -55,19 +47,25 @@ fn pictures(count: usize) -> Vec<Picture> {
             }
         }
         let chroma = |shift: usize| (0..WIDTH * HEIGHT / 4).map(|at| (100 + (at / 7 + shift + n) % 56) as u8).collect();
-        Arc::new([luma, chroma(0), chroma(31)])
+        Arc::new(OwnedSamples::yuv420(WIDTH, HEIGHT, luma, chroma(0), chroma(31)))
     };
     (0..count).map(picture).collect()
 }
 
 fn frame(picture: &Picture, n: usize) -> Frame {
     let stamp = Stamp { at: MediaTime(n as i64 * 40_000_000), ..Stamp::default() };
-    Frame::new(stamp, PictureInfo::yuv420(WIDTH, HEIGHT), Box::new(Shown(picture.clone()))).expect("planes fit")
+    Frame::new(stamp, PictureInfo::yuv420(WIDTH, HEIGHT), Box::new(picture.clone())).expect("planes fit")
+}
+
+fn plane(picture: &Picture, index: usize) -> &[u8] {
+    picture.plane(index).expect("three planes").0
 }
 
 /// What a candidate keeps from picture to picture.
 struct Candidate {
     name: &'static str,
+    kernels: Kernels,
+    cells: Vec<LumaCell>,
     video: VideoAnalyzer,
     detectors: Detectors,
     n: usize,
@@ -75,7 +73,9 @@ struct Candidate {
 
 impl Candidate {
     fn new(name: &'static str) -> Self {
-        Self { name, video: VideoAnalyzer::new(Kernels::detect()), detectors: Detectors::default(), n: 0 }
+        let kernels = Kernels::detect();
+        let (cells, video) = (vec![LumaCell::default(); WIDTH / CELL], VideoAnalyzer::new(kernels));
+        Self { name, kernels, cells, video, detectors: Detectors::default(), n: 0 }
     }
 
     fn show(&mut self, pictures: &[Picture]) {
@@ -84,9 +84,14 @@ impl Candidate {
         let (now, before) = (&pictures[n % pictures.len()], &pictures[(n + pictures.len() - 1) % pictures.len()]);
         let depth = if self.name.starts_with("light") && n > 0 { Depth::Light } else { Depth::Full };
         match self.name {
-            "sum_luma" => drop(black_box(floor::sum(&now[0]))),
-            "sad_luma" => drop(black_box(floor::sad(&now[0], &before[0]))),
-            "floor2" => drop(black_box((floor::sad(&now[0], &before[0]), floor::sum(&now[1]), floor::sum(&now[2])))),
+            "sum_luma" => drop(black_box(floor::sum(plane(now, 0)))),
+            "sad_luma" => drop(black_box(floor::sad(plane(now, 0), plane(before, 0)))),
+            "floor2" => drop(black_box((
+                floor::sad(plane(now, 0), plane(before, 0)),
+                floor::sum(plane(now, 1)),
+                floor::sum(plane(now, 2)),
+            ))),
+            "light_kernel" => self.glance(now, before),
             "light" | "full" => drop(black_box(self.video.look(frame(now, n), depth).luma_mean)),
             _ => {
                 let mut said = Observations::new();
@@ -94,6 +99,18 @@ impl Candidate {
                 black_box(&said);
             }
         }
+    }
+}
+
+impl Candidate {
+    /// The light kernel alone, without what is made of its sums.
+    fn glance(&mut self, now: &Picture, before: &Picture) {
+        let luma = |picture| Plane::new(plane(picture, 0), WIDTH, HEIGHT, WIDTH).expect("it fits");
+        for top in (0..HEIGHT).step_by(CELL) {
+            let band = Band::new(luma(now), luma(before), top).expect("rows of one size");
+            self.kernels.glance(&band, &mut self.cells);
+        }
+        black_box(&self.cells);
     }
 }
 
@@ -164,7 +181,7 @@ mod floor {
 }
 
 fn check(pictures: &[Picture]) {
-    let (a, b) = (&pictures[0][0], &pictures[1][0]);
+    let (a, b) = (plane(&pictures[0], 0), plane(&pictures[1], 0));
     assert_eq!(floor::sum(a), a.iter().map(|&s| u64::from(s)).sum::<u64>());
     assert_eq!(floor::sad(a, b), a.iter().zip(b).map(|(&a, &b)| u64::from(a.abs_diff(b))).sum::<u64>());
 }

@@ -151,7 +151,7 @@ def instructions(options, work):
         found |= {f"full {name}": full, f"light {name}": light, f"full_detect {name}": detect, f"detectors {name}": (detect - full) / full}
         found[f"light_detect {name}"] = counted(count, "light_detect")
         if not options.quick:
-            found |= {f"{floor} {name}": counted(count, floor) for floor in ("sum_luma", "sad_luma", "floor2")}
+            found |= {f"{floor} {name}": counted(count, floor) for floor in ("sum_luma", "sad_luma", "floor2", "light_kernel")}
     broken = [f"{name}: {found[name]:.2f}, the gate is {gate}" for name, gate in GATES.items() if found.get(name, 0) > gate]
     for name, value in sorted(found.items()):
         say(f"  {name:18} {value:.3f}" + (f"   gate {GATES[name]}, goal {GOALS[name]}" if name in GATES else ""))

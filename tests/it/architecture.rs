@@ -16,7 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("detect", &["features", "kernels", "frame", "time"]),
     ("alert", &["detect", "time", "ids"]),
     ("evidence", &["alert", "detect", "kernels", "frame"]),
-    ("wire", &["alert", "detect", "health", "time", "ids"]),
+    ("wire", &["alert", "detect", "budget", "health", "time", "ids"]),
     ("outbox", &["wire", "time", "ids"]),
     ("mqtt", &["outbox", "wire", "time", "ids"]),
     (
