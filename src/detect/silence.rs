@@ -67,8 +67,8 @@ mod tests {
 
     fn block(n: i64, levels: &[f64]) -> AudioFeatures {
         let at = MediaTime(n * 100_000_000);
-        let channels = levels.iter().map(|&rms_dbfs| ChannelLevel { rms_dbfs, constant: false }).collect();
-        AudioFeatures { stamp: Stamp { at, ..Stamp::default() }, end: MediaTime(at.0 + 100_000_000), channels }
+        let channels = levels.iter().map(|&rms_dbfs| ChannelLevel { rms_dbfs, ..ChannelLevel::default() }).collect();
+        AudioFeatures { stamp: Stamp { at, ..Stamp::default() }, end: MediaTime(at.0 + 100_000_000), channels, ..AudioFeatures::default() }
     }
 
     #[test]
