@@ -7,7 +7,14 @@ pub fn hides(cause: Defect, effect: Defect) -> bool {
     match cause {
         Defect::StreamLoss => effect != Defect::StreamLoss,
         Defect::Black => matches!(effect, Defect::Freeze),
-        Defect::Freeze | Defect::BlockCorruption | Defect::Silence => false,
+        Defect::Silence => matches!(effect, Defect::ChannelLoss | Defect::Phase | Defect::Loudness),
+        Defect::Freeze
+        | Defect::BlockCorruption
+        | Defect::ChannelLoss
+        | Defect::Clipping
+        | Defect::Phase
+        | Defect::Loudness
+        | Defect::AudioDropout => false,
     }
 }
 

@@ -23,6 +23,16 @@ impl Hold {
             Defect::Freeze => (1_000, 500),
             Defect::BlockCorruption => (0, 500),
             Defect::Silence => (2_000, 300),
+            // Longer than rests of one side of a stereo mix.
+            Defect::ChannelLoss => (3_000, 500),
+            // A loud moment may touch full scale; what is driven too hard does so for seconds.
+            Defect::Clipping => (1_000, 1_000),
+            // Longer than effects of matrix surround.
+            Defect::Phase => (3_000, 1_000),
+            // A chord or a shout may begin with a step; the level must stay.
+            Defect::Loudness => (3_000, 1_000),
+            // Told at once; what breaks again within half a second is one dropout.
+            Defect::AudioDropout => (0, 500),
         };
         Self { raise_after: Duration::from_millis(raise_ms), clear_after: Duration::from_millis(clear_ms) }
     }

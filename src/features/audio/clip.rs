@@ -136,7 +136,7 @@ mod tests {
         let mut pile = Pile::default();
         let mut clip = Clip::default();
         for _ in 0..5 {
-            let samples: Vec<f32> = (0..4800).map(|n| 0.7 * (n as f32 * 0.130_9).sin()).collect();
+            let samples: Vec<f32> = (0..4800).map(|n| 0.7 * (n as f32 * 0.131_7).sin()).collect();
             clip = pile.take(&samples);
         }
         assert!((clip.kurtosis - 1.5).abs() < 0.02 && clip.pile < 2.6, "{clip:?}");
