@@ -104,7 +104,8 @@ mod tests {
     #[test]
     fn one_click_may_be_meant_and_three_are_not() {
         let mut detector = AudioDropout::default();
-        let mut click = |second: i64| broken(&mut detector, second * 10, BreakKind::Click, second * 1000, second * 1000 + 1);
+        let mut click =
+            |second: i64| broken(&mut detector, second * 10, BreakKind::Click, second * 1000, second * 1000 + 1);
         assert_eq!(click(1).presence, Presence::Absent);
         assert_eq!(click(9).presence, Presence::Absent);
         assert_eq!(click(15).presence, Presence::Absent, "the first is long ago");

@@ -148,7 +148,8 @@ mod tests {
 
     #[test]
     fn channels_that_take_turns_and_pauses_are_no_loss() {
-        let turns: Vec<(usize, &[f64])> = (0..10).flat_map(|_| [(30, &[-20.0, -62.0][..]), (30, &[-62.0, -20.0])]).collect();
+        let turns: Vec<(usize, &[f64])> =
+            (0..10).flat_map(|_| [(10, &[-20.0, -62.0][..]), (10, &[-62.0, -20.0])]).collect();
         assert!(seen(&turns).iter().all(|(presence, _)| *presence == Presence::Absent));
         assert_eq!(seen(&[(30, &[-20.0, -24.0]), (30, &[-62.0, -66.0])])[1].0, Presence::Absent);
     }

@@ -18,6 +18,8 @@ const BEFORE: std::ops::RangeInclusive<usize> = 20..=30;
 const JUMP_LU: f64 = 5.0;
 /// A step from less than this is the beginning of sound, LUFS.
 const SOUND_LUFS: f64 = -50.0;
+/// The mean of 3 s that says that it is over lags by about this much.
+const LAG: Duration = Duration::from_secs(1);
 /// After so long a new level is the level.
 const JUMP_OVER: Duration = Duration::from_secs(30);
 
@@ -107,7 +109,7 @@ impl Loudness {
         };
         let present = told.is_some();
         if self.present && !present {
-            self.good_since = Some(features.stamp.at);
+            self.good_since = Some(features.stamp.at.minus(LAG));
         }
         self.present = present;
         let (since, value, threshold, phrase) = match told {
@@ -247,7 +249,8 @@ mod tests {
         let _ = stepped.steps.push(Step { at: stepped.stamp.at, db: -12.0 });
         assert_eq!(detector.observe(&stepped).since, Some(stepped.stamp.at));
         assert_eq!(first(&mut detector, 81..100, -24.0, -20.0), Some((81, stepped.stamp.at)));
-        assert_eq!(first(&mut detector, 110..130, -13.0, -20.0), None, "it is back");
+        assert_eq!(first(&mut detector, 110..125, -13.0, -20.0).map(|_| ()), Some(()), "the mean of 3 s lags");
+        assert_eq!(first(&mut detector, 125..140, -13.0, -20.0), None, "it is back");
     }
 
     #[test]

@@ -122,7 +122,11 @@ mod tests {
     #[test]
     fn mono_and_wide_stereo_are_in_phase() {
         assert_eq!(seen(&[(40, 1.0, -20.0)])[0].0, Presence::Absent);
-        assert!(seen(&[(40, 0.1, -20.0), (6, -0.5, -20.0), (20, 0.0, -20.0)]).iter().all(|seen| seen.0 != Presence::Present));
+        assert!(
+            seen(&[(40, 0.1, -20.0), (6, -0.5, -20.0), (20, 0.0, -20.0)])
+                .iter()
+                .all(|seen| seen.0 != Presence::Present)
+        );
         assert_eq!(seen(&[(40, -0.9, -80.0)])[0].0, Presence::Unclear, "nothing is heard");
     }
 }

@@ -314,9 +314,13 @@ mod tests {
 
     #[test]
     fn cases_15_to_19_true_peaks_between_samples() {
-        for (over, phase, level, wanted) in
-            [(4.0, 0.0, -6.0, -6.0), (4.0, 45.0, -6.0, -6.0), (6.0, 60.0, -6.0, -6.0), (8.0, 67.5, -6.0, -6.0), (4.0, 45.0, 3.0, 3.0)]
-        {
+        for (over, phase, level, wanted) in [
+            (4.0, 0.0, -6.0, -6.0),
+            (4.0, 45.0, -6.0, -6.0),
+            (6.0, 60.0, -6.0, -6.0),
+            (8.0, 67.5, -6.0, -6.0),
+            (4.0, 45.0, 3.0, 3.0),
+        ] {
             let peak = true_peak(over, phase, level);
             assert!((wanted - 0.4..=wanted + 0.2).contains(&peak), "{peak} instead of {wanted}");
         }

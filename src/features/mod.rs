@@ -7,7 +7,9 @@ mod loudness;
 mod transport;
 mod video;
 
-pub use audio::{AudioAnalyzer, AudioFeatures, Break, BreakKind, CHANNELS_MAX, ChannelLevel, Clip, FLOOR_DBFS, PAIRS_MAX, Pair, Step};
+pub use audio::{
+    AudioAnalyzer, AudioFeatures, Break, BreakKind, CHANNELS_MAX, ChannelLevel, Clip, FLOOR_DBFS, PAIRS_MAX, Pair, Step,
+};
 pub use correlation::Correlation;
 pub use grid::Grid;
 pub use loudness::{GATE_LUFS, Loudness, lufs};

@@ -37,6 +37,10 @@ pub struct SourceStatus {
     pub luma_mean: Option<f64>,
     /// RMS over all channels of the last 100 ms of sound, dBFS.
     pub rms_dbfs: Option<f64>,
+    /// Momentary, short-term and integrated loudness (EBU R 128), LUFS; -70 for less than that.
+    pub loudness: Option<[f64; 3]>,
+    /// True peak of the last 100 ms of sound, dBTP.
+    pub true_peak_dbtp: Option<f64>,
     /// Pictures since the start.
     pub frames: u64,
     /// Pictures or packets that were damaged, since the start.

@@ -194,11 +194,8 @@ impl AudioAnalyzer {
 
     fn restart(&mut self, rate: u32, count: usize) {
         let whole = (rate / 10).max(1) as usize;
-        let channel = || Channel {
-            samples: Vec::with_capacity(whole),
-            clean: Vec::with_capacity(whole),
-            ..Channel::default()
-        };
+        let channel =
+            || Channel { samples: Vec::with_capacity(whole), clean: Vec::with_capacity(whole), ..Channel::default() };
         let lasting = Lasting {
             channels: (0..count).map(|_| channel()).collect(),
             steps: Steps::default(),
@@ -302,11 +299,8 @@ impl Channel {
         }
         let first = self.samples.first().copied().unwrap_or_default();
         let constant = self.samples.iter().all(|&sample| sample == first);
-        let mean_hz = if squares > 0.0 {
-            (differences / squares).sqrt() * f64::from(rate) / std::f64::consts::TAU
-        } else {
-            0.0
-        };
+        let mean_hz =
+            if squares > 0.0 { (differences / squares).sqrt() * f64::from(rate) / std::f64::consts::TAU } else { 0.0 };
         ChannelLevel { rms_dbfs: dbfs(squares / whole.max(1) as f64), constant, mean_hz, clip }
     }
 }

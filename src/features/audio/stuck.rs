@@ -104,7 +104,10 @@ impl Stuck {
             return NOTHING;
         }
         let mut best = Look { least: f32::MAX, shift: 0, power: power / WINDOW as f32 };
-        let mut shifted = dot(&samples[*SHIFTS.end() - *SHIFTS.start() + 1..][..WINDOW], &samples[*SHIFTS.end() - *SHIFTS.start() + 1..][..WINDOW]);
+        let mut shifted = dot(
+            &samples[*SHIFTS.end() - *SHIFTS.start() + 1..][..WINDOW],
+            &samples[*SHIFTS.end() - *SHIFTS.start() + 1..][..WINDOW],
+        );
         for shift in SHIFTS {
             let from = *SHIFTS.end() - shift;
             let then = &samples[from..from + WINDOW];
