@@ -2,7 +2,7 @@
 //!
 //! The envelope is that of the difference from sample to sample: it weighs high tones more, so that the swing of a
 //! bass note is no gap, and a cut through a waveform stands out. Programme begins hard, a plosive or a drum rises by
-//! 40 dB in a millisecond, but nothing in a room ends so: what falls by 12 dB at once and by 26 dB within 6 ms was cut.
+//! 40 dB in a millisecond, but nothing in a room ends so: what falls by 12 dB at once and by 33 dB within 6 ms was cut.
 
 /// Slices that make the level before and after an edge.
 const AROUND: usize = 20;
@@ -10,15 +10,16 @@ const AROUND: usize = 20;
 const EDGE: f32 = 0.063;
 /// While it is below this, the gap goes on: 20 dB.
 const LOW: f32 = 0.01;
-/// What a gap must reach: 26 dB. A codec fills gaps with its own noise, 30 dB down and less.
-const DEEP: f32 = 0.0025;
+/// What a gap must reach: 33 dB. Closures of speech and damped strokes fall by up to 30 dB, to the tone of the room.
+const DEEP: f32 = 0.0005;
 /// Slices in which that must be reached, and in which the way back must be made: a codec's window smears an edge.
 const EDGE_SLICES: u32 = 6;
 /// Shortest and longest gap, ms (contract, catalogue).
 const GAP: std::ops::RangeInclusive<u32> = 5..=500;
 /// A gap is one in sound that went on for this long, ms: beeps, Morse and stuttered effects are made of edges.
 const SOUND_BEFORE: u32 = 200;
-/// The loudest slice is forgotten by 26 dB in 300 ms.
+/// A pause lies 26 dB under the loudest slice, which is forgotten by as much in 300 ms.
+const PAUSE: f32 = 0.0025;
 const FORGET: f32 = 0.98;
 /// Level before it, as mean square of the high-passed sound: -50 dBFS; who hears a gap in less?
 const SOUND_MIN: f32 = 1e-5;
@@ -174,7 +175,7 @@ impl Edges {
         self.sound[self.sounding % RING] = (now, level);
         self.sounding += 1;
         self.loudest = (self.loudest * FORGET).max(now);
-        self.quiet = if now < self.loudest * DEEP { self.quiet + 1 } else { 0 };
+        self.quiet = if now < self.loudest * PAUSE { self.quiet + 1 } else { 0 };
         let paused = self.quiet >= *GAP.start();
         self.lasted = if paused { 0 } else { self.lasted.saturating_add(1) };
     }
@@ -223,6 +224,9 @@ const STEP_RING: usize = 128;
 const STEP_MIN_DB: f32 = 6.0;
 /// A gain is the same for low and high tones; another sound has another colour. Codec noise takes some dB.
 const COLOUR_DB: f32 = 4.0;
+/// The step itself, from the mean of some slices to that of the next ones (6 dB): strings and reeds take 10 ms to speak.
+const SHARP: f32 = 4.0;
+const SHARP_SLICES: u64 = 4;
 /// Every window of one side lies above all of the other by this factor (2 dB): speech and beats swing through it.
 const APART: f32 = 1.6;
 /// Both sides are sound: -60 dBFS.
@@ -283,6 +287,14 @@ impl Steps {
             right.add(window(centre + 1 + n * WINDOW as u64));
         }
         if !(right.least > APART * left.most || left.least > APART * right.most) {
+            return None;
+        }
+        let near = |first: u64| {
+            (first..first + SHARP_SLICES).map(|n| self.ring[(n % STEP_RING as u64) as usize].0).sum::<f32>()
+        };
+        let (before, after) = (near(centre - SHARP_SLICES), near(centre + 1));
+        let sharp = if right.difference > left.difference { after / before } else { before / after };
+        if sharp < SHARP {
             return None;
         }
         let db = 10.0 * (right.difference / left.difference).log10();

@@ -10,9 +10,9 @@ use super::edges::{Found, Kind};
 const RATE: u32 = 6000;
 /// Samples that are compared: 40 ms.
 const WINDOW: usize = 240;
-/// Distances, in samples: 2 to 60 ms. What repeats from 5 ms on may be a buffer, below it is a tone.
+/// Distances, in samples: 2 to 60 ms. What repeats from 8 ms on may be a buffer, below it is most often a tone.
 const SHIFTS: std::ops::RangeInclusive<usize> = 12..=360;
-const SHIFT_BUFFER: usize = 30;
+const SHIFT_BUFFER: usize = 48;
 /// Samples between two looks: 20 ms.
 const HOP: usize = 120;
 const HISTORY: usize = 600;
