@@ -62,6 +62,9 @@ struct Jump {
     up: bool,
 }
 
+/// Steps that are followed at a time: a false one, such as a hard chord, must not hide a true one.
+const JUMPS: usize = 4;
+
 /// A level that is wrong, the limit, the words, and how long it must be so.
 type Wrong = (f64, f64, &'static str, Duration);
 
@@ -71,7 +74,8 @@ pub struct Loudness {
     settings: Settings,
     powers: [(MediaTime, f64); REMEMBERED],
     seen: usize,
-    jump: Option<Jump>,
+    /// Steps that may be jumps, oldest first.
+    jumps: heapless::Vec<Jump, JUMPS>,
     wrong_since: Option<(MediaTime, &'static str)>,
     present: bool,
     good_since: Option<MediaTime>,
@@ -84,7 +88,7 @@ impl Loudness {
             settings,
             powers: [(MediaTime::default(), 0.0); REMEMBERED],
             seen: 0,
-            jump: None,
+            jumps: heapless::Vec::new(),
             wrong_since: None,
             present: false,
             good_since: None,
@@ -137,32 +141,36 @@ impl Loudness {
     }
 
     fn step(&mut self, at: MediaTime, db: f64) {
-        if self.jump.is_some() {
-            return;
-        }
         // The block that holds the step has both levels.
         let whole = Duration::from_millis(100);
         let before = self.blocks().filter(|block| block.0.plus(whole) <= at).take(*BEFORE.end());
         let (count, sum) = before.fold((0, 0.0), |(count, sum), block| (count + 1, sum + block.1));
         let mean = sum / f64::from(count.max(1));
         if count as usize >= *BEFORE.start() && lufs(mean) > SOUND_LUFS {
-            self.jump = Some(Jump { at, before: mean, up: db > 0.0 });
+            // Where there is no room, older ones decide.
+            let _ = self.jumps.push(Jump { at, before: mean, up: db > 0.0 });
         }
     }
 
-    /// The jump, while it lasts, and the level since.
+    /// The oldest jump that lasts, and the level since.
     fn jumped(&mut self, now: MediaTime) -> Option<(Jump, f64)> {
-        let jump = self.jump?;
+        let mut jumps = std::mem::take(&mut self.jumps);
+        jumps.retain(|jump| self.level_after(jump, now).is_some());
+        self.jumps = jumps;
+        let oldest = *self.jumps.first()?;
+        self.level_after(&oldest, now).map(|level| (oldest, level))
+    }
+
+    /// The level since `jump`, while it lasts.
+    fn level_after(&self, jump: &Jump, now: MediaTime) -> Option<f64> {
         let after = self.blocks().take(*BEFORE.end()).take_while(|block| block.0 >= jump.at);
         let (count, sum) = after.fold((0, 0.0), |(count, sum), block| (count + 1, sum + block.1));
         if count == 0 {
-            return Some((jump, lufs(jump.before)));
+            return Some(lufs(jump.before));
         }
         let level = lufs(sum / f64::from(count));
         let by = (level - lufs(jump.before)) * if jump.up { 1.0 } else { -1.0 };
-        let lasts = by >= JUMP_LU && level > GATE_LUFS && now.since(jump.at) < JUMP_OVER;
-        self.jump = lasts.then_some(jump);
-        self.jump.map(|jump| (jump, level))
+        (by >= JUMP_LU && level > GATE_LUFS && now.since(jump.at) < JUMP_OVER).then_some(level)
     }
 
     /// What has been wrong for long enough.

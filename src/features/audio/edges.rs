@@ -12,8 +12,12 @@ const EDGE: f32 = 0.063;
 const LOW: f32 = 0.01;
 /// What a gap must reach: 33 dB. Closures of speech and damped strokes fall by up to 30 dB, to the tone of the room.
 const DEEP: f32 = 0.0005;
-/// Slices in which that must be reached, and in which the way back must be made: a codec's window smears an edge.
+/// Slices in which that must be reached: a codec's window smears an edge.
 const EDGE_SLICES: u32 = 6;
+/// Slices in which the way back must be made.
+const RISE_SLICES: u32 = 2;
+/// One of the last three slices before the fall has at least this of the level (-6 dB): a fade of 20 ms has less.
+const FULL: f32 = 0.25;
 /// Shortest and longest gap, ms (contract, catalogue).
 const GAP: std::ops::RangeInclusive<u32> = 5..=500;
 /// A gap is one in sound that went on for this long, ms: beeps, Morse and stuttered effects are made of edges.
@@ -147,7 +151,7 @@ impl Edges {
         if now >= before * EDGE {
             let until = self.now + AROUND as u64;
             self.state = State::Back { before, start, from, until, sum: 0.0 };
-        } else if self.now - from >= u64::from(EDGE_SLICES) {
+        } else if self.now - from >= u64::from(RISE_SLICES) {
             self.give_up();
         }
         None
@@ -194,7 +198,8 @@ impl Edges {
             least = least.min(difference);
         }
         let mean = sum / AROUND as f32;
-        (level >= SOUND_MIN * AROUND as f32 && least >= mean * LOW).then_some(mean)
+        let full = (1..4).any(|back| self.sound[(self.sounding + RING - back) % RING].0 >= FULL * mean);
+        (full && level >= SOUND_MIN * AROUND as f32 && least >= mean * LOW).then_some(mean)
     }
 
     fn click(&self) -> Option<Found> {
@@ -224,8 +229,9 @@ const STEP_RING: usize = 128;
 const STEP_MIN_DB: f32 = 6.0;
 /// A gain is the same for low and high tones; another sound has another colour. Codec noise takes some dB.
 const COLOUR_DB: f32 = 4.0;
-/// The step itself, from the mean of some slices to that of the next ones (6 dB): strings and reeds take 10 ms to speak.
-const SHARP: f32 = 4.0;
+/// The step itself, from the mean of some slices to that of the next ones, is most of it (as a share of the dB): strings
+/// and reeds take 10 ms to speak, and what ends in a room takes longer.
+const SHARP: f32 = 0.6;
 const SHARP_SLICES: u64 = 4;
 /// Every window of one side lies above all of the other by this factor (2 dB): speech and beats swing through it.
 const APART: f32 = 1.6;
@@ -293,11 +299,10 @@ impl Steps {
             (first..first + SHARP_SLICES).map(|n| self.ring[(n % STEP_RING as u64) as usize].0).sum::<f32>()
         };
         let (before, after) = (near(centre - SHARP_SLICES), near(centre + 1));
-        let sharp = if right.difference > left.difference { after / before } else { before / after };
-        if sharp < SHARP {
+        let db = 10.0 * (right.difference / left.difference).log10();
+        if 10.0 * (after / before).log10() * db.signum() < SHARP * db.abs() {
             return None;
         }
-        let db = 10.0 * (right.difference / left.difference).log10();
         let whole = 10.0 * (right.level / left.level).log10();
         let sounds = left.level.min(right.level) > STEP_SOUND * SIDE as f32;
         let is_gain = db.abs() >= STEP_MIN_DB && (db - whole).abs() <= COLOUR_DB && sounds;
