@@ -7,7 +7,7 @@
 /// Slices that make the level before and after an edge.
 const AROUND: usize = 20;
 /// Fall from the level before at one slice, and rise to it again: 12 dB, as powers.
-const EDGE: f32 = 0.063;
+const FALL: f32 = 0.063;
 /// While it is below this, the gap goes on: 20 dB.
 const LOW: f32 = 0.01;
 /// What a gap must reach: 33 dB. Closures of speech and damped strokes fall by up to 30 dB, to the tone of the room.
@@ -111,14 +111,14 @@ impl Edges {
     fn gap(&mut self, now: f32, level: f32) -> Option<Found> {
         let at = self.now;
         match self.state {
-            State::Sound => match self.before().filter(|&before| now <= before * EDGE) {
+            State::Sound => match self.before().filter(|&before| now <= before * FALL) {
                 Some(before) => self.state = State::Falling { before, start: at },
                 None => self.go_on(now, level),
             },
             State::Falling { before, start } => {
                 if now <= before * DEEP {
                     self.state = State::Low { before, start, deep: true };
-                } else if now > before * EDGE {
+                } else if now > before * FALL {
                     self.state = State::Sound;
                     self.go_on(now, level);
                 } else if at - start >= u64::from(EDGE_SLICES) {
@@ -148,7 +148,7 @@ impl Edges {
 
     fn rise(&mut self, now: f32) -> Option<Found> {
         let State::Rising { before, start, from } = self.state else { return None };
-        if now >= before * EDGE {
+        if now >= before * FALL {
             let until = self.now + AROUND as u64;
             self.state = State::Back { before, start, from, until, sum: 0.0 };
         } else if self.now - from >= u64::from(RISE_SLICES) {
@@ -224,12 +224,14 @@ impl Edges {
 /// Slices on each side of a step, in windows of 10.
 const SIDE: usize = 40;
 const WINDOW: usize = 10;
+/// Slices beside a step that are not compared: the cut through the waveform cracks.
+const EDGE: u64 = 3;
 const STEP_RING: usize = 128;
 /// Smallest step that is told, dB: a doubling of amplitude.
 const STEP_MIN_DB: f32 = 6.0;
 /// A gain is the same for low and high tones; another sound has another colour. Codec noise takes some dB.
 const COLOUR_DB: f32 = 4.0;
-/// The step itself, from the mean of some slices to that of the next ones, is most of it (as a share of the dB): strings
+/// The step itself, from the mean of some slices to that of the next ones, is most of it, and a step by itself: strings
 /// and reeds take 10 ms to speak, and what ends in a room takes longer.
 const SHARP: f32 = 0.6;
 const SHARP_SLICES: u64 = 4;
@@ -266,8 +268,8 @@ impl Steps {
     pub fn take(&mut self, difference: f32, level: f32) -> Option<GainStep> {
         self.ring[(self.now % STEP_RING as u64) as usize] = (difference, level);
         self.now += 1;
-        let centre = self.now.checked_sub(SIDE as u64 + 2)?;
-        let here = if centre > SIDE as u64 { self.step_at(centre) } else { None };
+        let centre = self.now.checked_sub(SIDE as u64 + EDGE + 1)?;
+        let here = if centre > SIDE as u64 + EDGE { self.step_at(centre) } else { None };
         match (here, self.best) {
             (None, best) => {
                 self.best = None;
@@ -289,8 +291,8 @@ impl Steps {
         };
         let (mut left, mut right) = (Side::default(), Side::default());
         for n in 0..(SIDE / WINDOW) as u64 {
-            left.add(window(centre - (n + 1) * WINDOW as u64));
-            right.add(window(centre + 1 + n * WINDOW as u64));
+            left.add(window(centre - EDGE - (n + 1) * WINDOW as u64));
+            right.add(window(centre + EDGE + n * WINDOW as u64));
         }
         if !(right.least > APART * left.most || left.least > APART * right.most) {
             return None;
@@ -298,9 +300,9 @@ impl Steps {
         let near = |first: u64| {
             (first..first + SHARP_SLICES).map(|n| self.ring[(n % STEP_RING as u64) as usize].0).sum::<f32>()
         };
-        let (before, after) = (near(centre - SHARP_SLICES), near(centre + 1));
+        let (before, after) = (near(centre - 1 - SHARP_SLICES), near(centre + 1));
         let db = 10.0 * (right.difference / left.difference).log10();
-        if 10.0 * (after / before).log10() * db.signum() < SHARP * db.abs() {
+        if 10.0 * (after / before).log10() * db.signum() < (SHARP * db.abs()).max(STEP_MIN_DB) {
             return None;
         }
         let whole = 10.0 * (right.level / left.level).log10();
