@@ -229,16 +229,16 @@ const EDGE: u64 = 3;
 const STEP_RING: usize = 128;
 /// Smallest step that is told, dB: a doubling of amplitude.
 const STEP_MIN_DB: f32 = 6.0;
-/// A gain is the same for low and high tones; another sound has another colour. Codec noise takes some dB.
-const COLOUR_DB: f32 = 4.0;
+/// A gain is the same for low and high tones; another sound has another colour. 40 ms of low tones vary by some dB.
+const COLOUR_DB: f32 = 6.0;
 /// The step itself, from the mean of some slices to that of the next ones, is most of it, and a step by itself: strings
 /// and reeds take 10 ms to speak, and what ends in a room takes longer.
 const SHARP: f32 = 0.6;
 const SHARP_SLICES: u64 = 4;
 /// Every window of one side lies above all of the other by this factor (2 dB): speech and beats swing through it.
 const APART: f32 = 1.6;
-/// Both sides are sound: -60 dBFS.
-const STEP_SOUND: f32 = 1e-6;
+/// Both sides are sound: differences of a tone of 1 kHz at -60 dBFS.
+const STEP_SOUND: f32 = 1e-8;
 
 /// A step of gain in the middle of sound.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -264,9 +264,11 @@ impl Default for Steps {
 }
 
 impl Steps {
-    /// Takes one slice, as [`Edges::take`]. A step is told once the slices after it are known.
-    pub fn take(&mut self, difference: f32, level: f32) -> Option<GainStep> {
-        self.ring[(self.now % STEP_RING as u64) as usize] = (difference, level);
+    /// Takes one slice: mean square of the difference from sample to sample, and the squared difference of the mean from
+    /// that of the slice before, which is the low tones without a filter's memory. A step is told once the slices after
+    /// it are known.
+    pub fn take(&mut self, difference: f32, low: f32) -> Option<GainStep> {
+        self.ring[(self.now % STEP_RING as u64) as usize] = (difference, low);
         self.now += 1;
         let centre = self.now.checked_sub(SIDE as u64 + EDGE + 1)?;
         let here = if centre > SIDE as u64 + EDGE { self.step_at(centre) } else { None };
@@ -305,31 +307,31 @@ impl Steps {
         if 10.0 * (after / before).log10() * db.signum() < (SHARP * db.abs()).max(STEP_MIN_DB) {
             return None;
         }
-        let whole = 10.0 * (right.level / left.level).log10();
-        let sounds = left.level.min(right.level) > STEP_SOUND * SIDE as f32;
-        let is_gain = db.abs() >= STEP_MIN_DB && (db - whole).abs() <= COLOUR_DB && sounds;
-        is_gain.then_some(GainStep { at: centre, db: whole })
+        let low = 10.0 * (right.low / left.low).log10();
+        let sounds = left.difference.min(right.difference) > STEP_SOUND * SIDE as f32;
+        let is_gain = db.abs() >= STEP_MIN_DB && (db - low).abs() <= COLOUR_DB && sounds;
+        is_gain.then_some(GainStep { at: centre, db })
     }
 }
 
 /// What stands on one side of a step.
 struct Side {
     difference: f32,
-    level: f32,
+    low: f32,
     least: f32,
     most: f32,
 }
 
 impl Default for Side {
     fn default() -> Self {
-        Self { difference: 0.0, level: 0.0, least: f32::MAX, most: 0.0 }
+        Self { difference: 0.0, low: 0.0, least: f32::MAX, most: 0.0 }
     }
 }
 
 impl Side {
-    fn add(&mut self, (difference, level): (f32, f32)) {
+    fn add(&mut self, (difference, low): (f32, f32)) {
         self.difference += difference;
-        self.level += level;
+        self.low += low;
         self.least = self.least.min(difference);
         self.most = self.most.max(difference);
     }

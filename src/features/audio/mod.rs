@@ -120,12 +120,21 @@ struct Channel {
     clean: Vec<f32>,
     input: f64,
     output: f64,
+    mean: f64,
     pile: Pile,
     edges: Edges,
 }
 
-/// Mean squares of a slice: of the difference from sample to sample, and of the high-passed sound.
-type Slice = (f32, f32);
+/// A slice of 1 ms.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slice {
+    /// Mean square of the difference from sample to sample.
+    difference: f32,
+    /// Mean square of the high-passed sound.
+    level: f32,
+    /// Squared difference of the mean from that of the slice before.
+    low: f32,
+}
 
 /// What does not start anew where sound is missing.
 #[derive(Debug)]
@@ -250,18 +259,18 @@ impl Lasting {
         for (index, channel) in channels.iter_mut().enumerate() {
             channel.samples.clear();
             channel.samples.extend(samples[index..].iter().step_by(count));
-            let mut slices = [(0.0, 0.0); SLICES];
+            let mut slices = [Slice::default(); SLICES];
             let _ = features.channels.push(channel.measure(rate, &mut slices));
             for (slice, all) in slices.iter().zip(&mut sum) {
-                channel.edges.take(slice.0, slice.1, |found| tell(found, features));
-                *all = (all.0 + slice.0, all.1 + slice.1);
+                channel.edges.take(slice.difference, slice.level, |found| tell(found, features));
+                *all = (all.0 + slice.difference, all.1 + slice.low);
             }
         }
         for pair in channels.chunks_exact(2) {
             let _ = features.pairs.push(together(&pair[0].clean, &pair[1].clean));
         }
-        for (difference, level) in sum {
-            if let Some(step) = steps.take(difference, level) {
+        for (difference, low) in sum {
+            if let Some(step) = steps.take(difference, low) {
                 let _ = features.steps.push(Step { at: at(step.at), db: f64::from(step.db) });
             }
         }
@@ -283,7 +292,7 @@ impl Channel {
         for (n, slice) in slices.iter_mut().enumerate() {
             let part = n * whole / SLICES..(n + 1) * whole / SLICES;
             let count = part.len().max(1) as f64;
-            let (mut square, mut difference) = (0.0, 0.0);
+            let (mut square, mut difference, mut sum) = (0.0, 0.0, 0.0);
             for &sample in &self.samples[part] {
                 let input = f64::from(sample);
                 let change = input - self.input;
@@ -292,10 +301,17 @@ impl Channel {
                 self.clean.push(self.output as f32);
                 square += self.output * self.output;
                 difference += change * change;
+                sum += input;
             }
             squares += square;
             differences += difference;
-            *slice = ((difference / count) as f32, (square / count) as f32);
+            let change = sum / count - self.mean;
+            self.mean = sum / count;
+            *slice = Slice {
+                difference: (difference / count) as f32,
+                level: (square / count) as f32,
+                low: (change * change) as f32,
+            };
         }
         let first = self.samples.first().copied().unwrap_or_default();
         let constant = self.samples.iter().all(|&sample| sample == first);
