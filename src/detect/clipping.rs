@@ -28,7 +28,7 @@ impl Clipping {
     pub fn observe(&mut self, features: &AudioFeatures) -> Observation {
         let clips = || features.channels.iter().map(|channel| channel.clip);
         let over = clips().map(|clip| clip.over).fold(0.0, f32::max);
-        let pile = clips().filter(|clip| is_programme(clip)).map(|clip| clip.pile).fold(0.0, f32::max);
+        let pile = clips().filter(is_programme).map(|clip| clip.pile).fold(0.0, f32::max);
         let presence = if pile >= PILE.0 || over >= OVER.0 {
             Presence::Present
         } else if pile < PILE.1 && over < OVER.1 {

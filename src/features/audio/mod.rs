@@ -24,9 +24,7 @@ pub const PAIRS_MAX: usize = CHANNELS_MAX / 2;
 /// Breaks and steps that are told of one block; more would be noise.
 const NEWS_MAX: usize = 8;
 
-/// Length of a block.
-const BLOCK: Duration = Duration::from_millis(100);
-/// Slices of 1 ms in it.
+/// Slices of 1 ms in a block of 100 ms.
 const SLICES: usize = 100;
 /// Corner of the high-pass that keeps DC and rumble out of the level, in Hz (below the lowest programme sound).
 const HIGH_PASS_HZ: f64 = 20.0;

@@ -21,14 +21,18 @@ const HISTORY: usize = 600;
 const SAME: f32 = 0.016;
 /// While it is below this, it goes on: some windows hold a click of the seam.
 const STILL: f32 = 0.04;
-/// Above this there is no period.
-const NO_PERIOD: f32 = 0.12;
+/// Above this there is no period. The second look before a repeated buffer still has half of its window in what was
+/// before; a note takes three and more to settle.
+const NO_PERIOD: f32 = 0.15;
 /// Power of the difference from sample to sample below which nothing is heard.
 const POWER_MIN: f32 = 1e-9;
 /// Level before over level within, at most 8 dB either way.
 const LEVEL: f32 = 6.3;
 /// Looks that belong together: 60 to 500 ms with the window.
 const LOOKS: std::ops::RangeInclusive<usize> = 2..=25;
+
+/// Looks before a run that tell what was before; the newest holds some of both.
+const BEFORE: usize = 5;
 
 /// One look.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +61,7 @@ pub struct Stuck {
     /// The last samples, then those of the block.
     samples: Vec<f32>,
     /// The looks before this one, newest first.
-    looks: [Look; 5],
+    looks: [Look; BEFORE],
     run: Option<Run>,
     last: f32,
     /// Milliseconds of all blocks so far.
@@ -68,7 +72,7 @@ impl Default for Stuck {
     fn default() -> Self {
         let mut samples = Vec::with_capacity(HISTORY + 2 * WINDOW + RATE as usize / 10);
         samples.resize(HISTORY, 0.0);
-        Self { samples, looks: [NOTHING; 5], run: None, last: 0.0, now_ms: 0 }
+        Self { samples, looks: [NOTHING; BEFORE], run: None, last: 0.0, now_ms: 0 }
     }
 }
 
@@ -144,10 +148,9 @@ impl Stuck {
                 }
             }
             None => {
-                let before = [self.looks[2], self.looks[3], self.looks[4]];
                 let began = look.least < SAME
                     && look.shift >= SHIFT_BUFFER
-                    && before.iter().all(|before| before.least > NO_PERIOD && fits(before.power, look.power));
+                    && self.looks[1..].iter().all(|before| before.least > NO_PERIOD && fits(before.power, look.power));
                 if began {
                     let since = end_ms.saturating_sub((WINDOW * 1000 / RATE as usize) as u64);
                     self.run = Some(Run { shift: look.shift, since, looks: 1, power: look.power, over: 0 });
@@ -227,8 +230,8 @@ mod tests {
         let melody: Vec<f32> = (0..48_000 * 4)
             .map(|n| {
                 let hz = [110.0, 164.8, 130.8, 220.0][n / 9600 % 4];
-                let phase = n as f32 / 48_000.0 * hz;
-                0.3 * ((phase * 6.283).sin() + 0.5 * (phase * 12.566).sin()) * (1.0 - (n % 9600) as f32 / 12_000.0)
+                let phase = n as f32 / 48_000.0 * hz * std::f32::consts::TAU;
+                0.3 * (phase.sin() + 0.5 * (2.0 * phase).sin()) * (1.0 - (n % 9600) as f32 / 12_000.0)
             })
             .collect();
         assert_eq!(found(&melody), []);
