@@ -7,8 +7,8 @@ use super::{Defect, Observation, Presence, Scope, Severity};
 use crate::features::{AudioFeatures, Clip};
 use crate::time::MediaTime;
 
-/// Pile from which a channel is clipped, and below which it is not. Music through a limiter driven by 12 dB reaches 1.4,
-/// a sine 2.3; programme driven by 9 dB into a ceiling has from 2.4 on, most of it over 4 (see DETECTION.md).
+/// Pile from which a channel is clipped, and below which it is not. Music through a limiter driven by 12 dB reaches 1.4;
+/// programme driven by 9 dB into a ceiling has from 2.4 on, most of it over 4 (see DETECTION.md).
 const PILE: (f32, f32) = (2.4, 1.4);
 /// Share of samples above full scale, %: a limiter at -0.1 dBFS behind a codec of 128 kb/s has 0.08 at most.
 const OVER: (f32, f32) = (0.0015, 0.0005);
