@@ -14,9 +14,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-FLOORS = {"black": 0.85, "freeze": 0.85, "block_corruption": 0.80, "silence": 1.0, "stream_loss": 1.0}
+FLOORS = {"black": 0.85, "freeze": 0.85, "block_corruption": 0.80, "silence": 1.0, "stream_loss": 1.0,
+          "channel_loss": 0.75, "clipping": 0.75, "phase": 0.75, "loudness": 0.75, "audio_dropout": 0.80}
 # False alarms allowed in material without any defect.
-ALLOWED = {"black": 0, "freeze": 0, "silence": 0, "block_corruption": 1}
+ALLOWED = {"black": 0, "freeze": 0, "silence": 0, "block_corruption": 1,
+           "channel_loss": 0, "clipping": 0, "phase": 0, "loudness": 1, "audio_dropout": 1}
 
 
 def corpus_folder():

@@ -23,6 +23,8 @@ pub struct Settings {
     pub source: SourceId,
     /// What is watched.
     pub incidents: crate::alert::Settings,
+    /// What can be set of detectors.
+    pub detect: crate::detect::Settings,
     /// The kernels to use.
     pub kernels: Kernels,
     /// Whether alerts carry pictures.
@@ -55,7 +57,7 @@ impl Pipeline {
             video: VideoAnalyzer::new(settings.kernels),
             audio: AudioAnalyzer::default(),
             transport: TransportTracker::default(),
-            detectors: Detectors::default(),
+            detectors: Detectors::new(settings.detect),
             incidents: Incidents::new(settings.source, ids, &settings.incidents),
             status: SourceStatus::default(),
             rate: Rate::default(),
@@ -175,6 +177,9 @@ impl Pipeline {
         let Self { audio, detectors, incidents, status, .. } = self;
         audio.analyze(block, |features| {
             status.rms_dbfs = Some(features.loudest_dbfs());
+            let loudness = features.loudness;
+            status.loudness = Some([loudness.momentary, loudness.short_term, loudness.integrated]);
+            status.true_peak_dbtp = Some(loudness.true_peak_dbtp);
             let mut said = Observations::new();
             detectors.audio(features, &mut said);
             let stamp = Stamp { at: features.end, arrived: features.stamp.arrived };

@@ -4,10 +4,20 @@ use crate::detect::Defect;
 
 /// Whether `effect` needs no alert of its own while `cause` is there.
 pub fn hides(cause: Defect, effect: Defect) -> bool {
+    use Defect::{
+        Black, Blur, ChannelLoss, ColourBars, Flashing, FrameDrop, Freeze, Interlace, Letterbox, Loudness, Monochrome,
+        Noise, Phase, Silence, SolidColour, StreamLoss, Tearing, VideoLevels,
+    };
     match cause {
-        Defect::StreamLoss => effect != Defect::StreamLoss,
-        Defect::Black => matches!(effect, Defect::Freeze),
-        Defect::Freeze | Defect::BlockCorruption | Defect::Silence => false,
+        StreamLoss => effect != StreamLoss,
+        Black => matches!(effect, Freeze | SolidColour | Blur | Monochrome | Letterbox | VideoLevels | FrameDrop),
+        SolidColour => matches!(effect, Freeze | Blur | Monochrome | Letterbox | VideoLevels | FrameDrop),
+        ColourBars => matches!(effect, Freeze | Blur | Monochrome | Letterbox | VideoLevels | FrameDrop),
+        // A picture that stands repeats itself.
+        Freeze => matches!(effect, FrameDrop),
+        Noise => matches!(effect, Blur | Interlace | Tearing | Flashing),
+        Silence => matches!(effect, ChannelLoss | Phase | Loudness),
+        _ => false,
     }
 }
 

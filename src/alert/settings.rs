@@ -20,9 +20,32 @@ impl Hold {
             Defect::StreamLoss => (0, 500),
             // Longer than fades through black (under 1 s); half a second of picture ends it.
             Defect::Black => (1_200, 500),
+            Defect::FormatChange => (0, 0),
+            Defect::SolidColour => (1_000, 500),
+            Defect::ColourBars => (1_000, 500),
             Defect::Freeze => (1_000, 500),
             Defect::BlockCorruption => (0, 500),
+            Defect::Noise => (1_000, 1_000),
+            Defect::Blur => (2_000, 1_000),
+            Defect::Monochrome => (3_000, 1_000),
+            Defect::VideoLevels => (2_000, 1_000),
+            Defect::Letterbox => (2_000, 1_000),
+            Defect::Flashing => (0, 1_000),
+            Defect::Interlace => (1_000, 1_000),
+            Defect::Tearing => (0, 1_000),
+            Defect::FrameDrop => (0, 1_000),
+            Defect::Timestamp => (0, 0),
             Defect::Silence => (2_000, 300),
+            // Longer than rests of one side of a stereo mix.
+            Defect::ChannelLoss => (3_000, 500),
+            // A loud moment may touch full scale; what is driven too hard does so for seconds.
+            Defect::Clipping => (1_000, 1_000),
+            // Longer than effects of matrix surround.
+            Defect::Phase => (3_000, 1_000),
+            // A chord or a shout may begin with a step; the level must stay.
+            Defect::Loudness => (3_000, 1_000),
+            // Told at once; what breaks again within half a second is one dropout.
+            Defect::AudioDropout => (0, 500),
         };
         Self { raise_after: Duration::from_millis(raise_ms), clear_after: Duration::from_millis(clear_ms) }
     }

@@ -122,7 +122,8 @@ fn settings(options: &Options) -> Result<pipeline::Settings, Failure> {
         None => crate::alert::Settings::default(),
         Some(path) => detect_settings(path, options.source.as_deref())?,
     };
-    Ok(pipeline::Settings { source, incidents, kernels, evidence: options.pictures.is_some() })
+    let detect = crate::detect::Settings::default();
+    Ok(pipeline::Settings { source, incidents, detect, kernels, evidence: options.pictures.is_some() })
 }
 
 fn detect_settings(path: &Path, wanted: Option<&str>) -> Result<crate::alert::Settings, Failure> {

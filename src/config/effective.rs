@@ -83,6 +83,13 @@ impl Config {
     }
 }
 
+/// The loudness that is asked for, as keys behind others.
+fn target(source: &Source) -> String {
+    let loudness = source.detect.loudness;
+    let keys = |target| format!(", target = \"{target}LUFS\", tolerance = \"{}LU\"", loudness.tolerance);
+    loudness.target.map(keys).unwrap_or_default()
+}
+
 fn source_lines(source: &Source, lines: &mut Lines) {
     lines.table("[[source]]");
     lines.text("id", source.id.as_str());
@@ -98,9 +105,10 @@ fn source_lines(source: &Source, lines: &mut Lines) {
         let value = match source.incidents.hold(defect) {
             None => "{ enabled = false }".to_owned(),
             Some(hold) => format!(
-                "{{ raise_after = \"{}\", clear_after = \"{}\" }}",
+                "{{ raise_after = \"{}\", clear_after = \"{}\"{} }}",
                 duration_text(hold.raise_after),
-                duration_text(hold.clear_after)
+                duration_text(hold.clear_after),
+                if defect == Defect::Loudness { target(source) } else { String::new() }
             ),
         };
         lines.plain(&format!("detect.{}", defect.name()), value);

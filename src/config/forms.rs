@@ -65,6 +65,14 @@ pub(super) fn percent(text: &str) -> Result<f64, String> {
     number.parse().ok().filter(|value: &f64| plain && value.is_finite()).ok_or_else(|| "is no share".to_owned())
 }
 
+/// "-23LUFS", as the number before the unit. The error as for [`duration`].
+pub(super) fn level(text: &str, unit: &str) -> Result<f64, String> {
+    let number = text.strip_suffix(unit).ok_or_else(|| format!("does not end in {unit}"))?.trim_end();
+    let digits = number.strip_prefix('-').unwrap_or(number);
+    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    number.parse().ok().filter(|value: &f64| plain && value.is_finite()).ok_or_else(|| "is no level".to_owned())
+}
+
 /// "1.5", "MiB", and what follows the unit.
 fn number_and_unit(text: &str) -> Option<(&str, &str, &str)> {
     let (number, rest) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()));
@@ -235,6 +243,15 @@ mod tests {
         assert_eq!(percent("25"), Err("has no % sign".to_owned()));
         assert_eq!(percent("inf%"), Err("is no share".to_owned()));
         assert_eq!(percent("-1%"), Err("is no share".to_owned()));
+    }
+
+    #[test]
+    fn levels_are_read() {
+        assert_eq!(level("-23LUFS", "LUFS"), Ok(-23.0));
+        assert_eq!(level("1.5 LU", "LU"), Ok(1.5));
+        assert_eq!(level("-23", "LUFS"), Err("does not end in LUFS".to_owned()));
+        assert_eq!(level("--1LU", "LU"), Err("is no level".to_owned()));
+        assert_eq!(level("nanLU", "LU"), Err("is no level".to_owned()));
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub struct Budget {
 }
 
 /// One thing to watch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Source {
     /// In topics.
     pub id: SourceId,
@@ -92,6 +92,8 @@ pub struct Source {
     pub decoder: Option<String>,
     /// Which defects are watched, and their hold times.
     pub incidents: crate::alert::Settings,
+    /// What can be set of detectors.
+    pub detect: crate::detect::Settings,
     /// The source that shows the same programme before the encoder. Not compared by this version.
     pub pair_with: Option<SourceId>,
 }

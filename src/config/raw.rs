@@ -32,6 +32,8 @@ pub(super) enum Form {
     Size(u64, u64),
     /// Of one core, with bounds.
     Percent(f64, f64),
+    /// A level, with bounds and its unit.
+    Level(f64, f64, &'static str),
     /// The id of this source, or of another one.
     SourceId,
     /// What to watch.
@@ -247,6 +249,16 @@ table! {
     }
 }
 
+table! {
+    /// Further settings of the loudness detector.
+    LoudnessKeys {
+        /// Integrated loudness that is asked for: \"-23LUFS\" by EBU R 128, \"-24LUFS\" by ATSC A/85. Without it only jumps and extremes are told.
+        target: Form::Level(-40.0, -5.0, "LUFS");
+        /// How far the integrated loudness may lie from the target.
+        tolerance: Form::Level(0.5, 10.0, "LU") => "2LU";
+    }
+}
+
 /// One `[[source]]`, all layers together.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
@@ -257,6 +269,8 @@ pub(super) struct Source {
     pub keys: SourceKeys,
     /// In the order of [`Defect::ALL`].
     pub detect: [Detect; Defect::ALL.len()],
+    /// Of `loudness`, beside its `Detect`.
+    pub loudness: LoudnessKeys,
 }
 
 /// All that was given.
@@ -294,7 +308,22 @@ impl Raw {
 
 impl Source {
     pub fn new(path: String, origin: Origin) -> Self {
-        Self { path, origin, keys: SourceKeys::default(), detect: Defect::ALL.map(|_| Detect::default()) }
+        Self {
+            path,
+            origin,
+            keys: SourceKeys::default(),
+            detect: Defect::ALL.map(|_| Detect::default()),
+            loudness: LoudnessKeys::default(),
+        }
+    }
+
+    /// All keys of `[source.detect.<defect>]`.
+    pub fn detect_leaves(&mut self, defect: Defect) -> Vec<&mut Leaf> {
+        let mut leaves = self.detect[defect as usize].leaves();
+        if defect == Defect::Loudness {
+            leaves.extend(self.loudness.leaves());
+        }
+        leaves
     }
 }
 
@@ -344,6 +373,10 @@ impl Form {
                 format!("a size from {} to {}, such as {example:?}", size_text(least), size_text(most))
             }
             Form::Percent(least, most) => format!("a share of one core from {least}% to {most}%, such as \"25%\""),
+            Form::Level(least, most, unit) => {
+                let example = if least < 0.0 { -23.0 } else { 1.0 };
+                format!("a level from {least}{unit} to {most}{unit}, such as \"{example}{unit}\"")
+            }
             Form::SourceId => "1 to 32 characters of a-z, 0-9 and '-', such as \"sdi-1\"".to_owned(),
             Form::Input => "a file, '-', or a URL such as \"udp://239.1.1.1:5000\"".to_owned(),
             Form::Decoder => {

@@ -189,7 +189,7 @@ impl Reader<'_> {
             let key: &str = name.get_ref();
             let path = format!("{path}.{key}");
             match known.iter().position(|name| *name == key) {
-                Some(at) => self.table(item, &path, &mut source.detect[at].leaves(), |_| None),
+                Some(at) => self.table(item, &path, &mut source.detect_leaves(Defect::ALL[at]), |_| None),
                 None => self.unknown(name.span(), &path, key, &known, None),
             }
         }

@@ -1,6 +1,6 @@
 //! JSON Schema of the configuration, made from the tables of keys.
 
-use super::raw::{Detect, Form, Leaf, Raw, SourceKeys, Table};
+use super::raw::{Detect, Form, Leaf, LoudnessKeys, Raw, SourceKeys, Table};
 use crate::alert::Hold;
 use crate::detect::Defect;
 use serde_json::{Map, Value, json};
@@ -25,8 +25,13 @@ fn source() -> Value {
     let mut defects = Map::new();
     for defect in Defect::ALL {
         let mut detect = Detect::default();
+        let mut more = LoudnessKeys::default();
         let Hold { raise_after, clear_after } = Hold::default_for(defect);
-        let mut table = object(Detect::ABOUT, &mut detect.leaves(), Map::new(), &[]);
+        let mut leaves = detect.leaves();
+        if defect == Defect::Loudness {
+            leaves.extend(more.leaves());
+        }
+        let mut table = object(Detect::ABOUT, &mut leaves, Map::new(), &[]);
         for (key, default) in [("raise_after", raise_after), ("clear_after", clear_after)] {
             table["properties"][key]["default"] = json!(super::forms::duration_text(default));
         }
@@ -68,7 +73,9 @@ fn property(leaf: &Leaf) -> Value {
 fn about(leaf: &Leaf) -> String {
     let about = leaf.key.about.trim();
     match leaf.key.form {
-        form @ (Form::Duration(..) | Form::Size(..) | Form::Percent(..)) => format!("{about} Form: {}.", form.right()),
+        form @ (Form::Duration(..) | Form::Size(..) | Form::Percent(..) | Form::Level(..)) => {
+            format!("{about} Form: {}.", form.right())
+        }
         _ => about.to_owned(),
     }
 }
@@ -87,6 +94,7 @@ fn form(form: Form) -> Map<String, Value> {
         Form::Duration(..) => pattern(r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"),
         Form::Size(..) => pattern(r"^[0-9]+(\.[0-9]+)?(B|kB|MB|GB|KiB|MiB|GiB)$"),
         Form::Percent(..) => pattern(r"^[0-9]+(\.[0-9]+)?%$"),
+        Form::Level(_, _, unit) => pattern(&format!(r"^-?[0-9]+(\.[0-9]+)? *{unit}$")),
         Form::SourceId => pattern("^[a-z0-9-]{1,32}$"),
         Form::Input => json!({ "type": "string", "minLength": 1 }),
         Form::Decoder => pattern("^[a-z0-9_-]+$"),

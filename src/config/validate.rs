@@ -119,6 +119,12 @@ impl Check<'_> {
         self.value(leaf, |text| within(forms::percent(text)?, least, most, shown)).unwrap_or_default()
     }
 
+    fn level(&mut self, leaf: &Leaf) -> Option<f64> {
+        let Form::Level(least, most, unit) = leaf.key.form else { return None };
+        let shown = |level: f64| format!("{level}{unit}");
+        self.value(leaf, |text| within(forms::level(text, unit)?, least, most, shown))
+    }
+
     fn device(&mut self, raw: &raw::Device) -> Device {
         Device {
             name: self.value(&raw.name, |text| title(text, 64)),
@@ -248,7 +254,17 @@ impl Check<'_> {
             let hold = self.hold(defect, detect);
             incidents.set(defect, detect.enabled.switch().then_some(hold));
         }
-        Some(Source { id: id?, input: input?, reopen_after, decoder, incidents, pair_with })
+        let mut loudness =
+            crate::detect::LoudnessSettings { target: self.level(&raw.loudness.target), ..Default::default() };
+        if let Some(tolerance) = self.level(&raw.loudness.tolerance) {
+            loudness.tolerance = tolerance;
+        }
+        if raw.loudness.target.given.is_none() {
+            let wrong = "needs target beside it".to_owned();
+            self.wrong(&raw.loudness.tolerance, wrong, "a target and its tolerance, or neither".to_owned());
+        }
+        let detect = crate::detect::Settings { loudness };
+        Some(Source { id: id?, input: input?, reopen_after, decoder, incidents, detect, pair_with })
     }
 
     fn hold(&mut self, defect: Defect, detect: &raw::Detect) -> Hold {

@@ -204,6 +204,7 @@ fn watches(
         settings: pipeline::Settings {
             source: source.id.clone(),
             incidents: source.incidents.clone(),
+            detect: source.detect,
             kernels,
             evidence: config.pictures,
         },

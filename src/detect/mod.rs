@@ -1,16 +1,26 @@
 //! The defects of the catalogue: one file each, one question each - is it present in this unit?
 
+mod audio_dropout;
 mod black;
 mod block_corruption;
+mod channel_loss;
+mod clipping;
 mod freeze;
+mod loudness;
+mod phase;
 mod silence;
 mod stream_loss;
 #[cfg(test)]
 mod testing;
 
+pub use audio_dropout::AudioDropout;
 pub use black::Black;
 pub use block_corruption::BlockCorruption;
+pub use channel_loss::ChannelLoss;
+pub use clipping::Clipping;
 pub use freeze::Freeze;
+pub use loudness::{Loudness, Settings as LoudnessSettings};
+pub use phase::Phase;
 pub use silence::Silence;
 pub use stream_loss::StreamLoss;
 
@@ -22,27 +32,104 @@ use crate::time::MediaTime;
 pub enum Defect {
     /// Nothing arrives.
     StreamLoss,
+    /// Resolution, rate, scan or channel layout changed.
+    FormatChange,
     /// The picture is black.
     Black,
+    /// The picture is one flat colour.
+    SolidColour,
+    /// Test bars are on air.
+    ColourBars,
     /// The picture stands still although it should move.
     Freeze,
     /// Macroblock damage.
     BlockCorruption,
+    /// Snow.
+    Noise,
+    /// Sharpness is lost against the source's own past.
+    Blur,
+    /// Colour is lost.
+    Monochrome,
+    /// Too dark or too bright to be meant, or outside the legal range.
+    VideoLevels,
+    /// The active picture changed.
+    Letterbox,
+    /// Luminance or red flashes (ITU-R BT.1702).
+    Flashing,
+    /// Combing, or the wrong field order.
+    Interlace,
+    /// Parts of two pictures in one.
+    Tearing,
+    /// Missing or repeated pictures.
+    FrameDrop,
+    /// Presentation times jump or go back.
+    Timestamp,
     /// No sound.
     Silence,
+    /// One channel of several is silent.
+    ChannelLoss,
+    /// Samples at full scale in runs.
+    Clipping,
+    /// Channels out of phase.
+    Phase,
+    /// A loudness target is missed, or loudness jumps.
+    Loudness,
+    /// Gaps of 5 to 500 ms, clicks.
+    AudioDropout,
 }
 
 impl Defect {
     /// All, causes before effects.
-    pub const ALL: [Defect; 5] =
-        [Defect::StreamLoss, Defect::Black, Defect::Freeze, Defect::BlockCorruption, Defect::Silence];
+    pub const ALL: [Defect; 23] = [
+        Defect::StreamLoss,
+        Defect::FormatChange,
+        Defect::Black,
+        Defect::SolidColour,
+        Defect::ColourBars,
+        Defect::Freeze,
+        Defect::BlockCorruption,
+        Defect::Noise,
+        Defect::Blur,
+        Defect::Monochrome,
+        Defect::VideoLevels,
+        Defect::Letterbox,
+        Defect::Flashing,
+        Defect::Interlace,
+        Defect::Tearing,
+        Defect::FrameDrop,
+        Defect::Timestamp,
+        Defect::Silence,
+        Defect::ChannelLoss,
+        Defect::Clipping,
+        Defect::Phase,
+        Defect::Loudness,
+        Defect::AudioDropout,
+    ];
 
     /// What it touches.
     pub fn scope(self) -> Scope {
         match self {
-            Defect::StreamLoss => Scope::Programme,
-            Defect::Black | Defect::Freeze | Defect::BlockCorruption => Scope::Picture,
-            Defect::Silence => Scope::Sound,
+            Defect::StreamLoss | Defect::FormatChange | Defect::Timestamp => Scope::Programme,
+            Defect::Black
+            | Defect::SolidColour
+            | Defect::ColourBars
+            | Defect::Freeze
+            | Defect::BlockCorruption
+            | Defect::Noise
+            | Defect::Blur
+            | Defect::Monochrome
+            | Defect::VideoLevels
+            | Defect::Letterbox
+            | Defect::Flashing
+            | Defect::Interlace
+            | Defect::Tearing
+            | Defect::FrameDrop => Scope::Picture,
+            Defect::Silence
+            | Defect::ChannelLoss
+            | Defect::Clipping
+            | Defect::Phase
+            | Defect::Loudness
+            | Defect::AudioDropout => Scope::Sound,
         }
     }
 
@@ -50,10 +137,28 @@ impl Defect {
     pub fn name(self) -> &'static str {
         match self {
             Defect::StreamLoss => "stream_loss",
+            Defect::FormatChange => "format_change",
             Defect::Black => "black",
+            Defect::SolidColour => "solid_colour",
+            Defect::ColourBars => "colour_bars",
             Defect::Freeze => "freeze",
             Defect::BlockCorruption => "block_corruption",
+            Defect::Noise => "noise",
+            Defect::Blur => "blur",
+            Defect::Monochrome => "monochrome",
+            Defect::VideoLevels => "video_levels",
+            Defect::Letterbox => "letterbox",
+            Defect::Flashing => "flashing",
+            Defect::Interlace => "interlace",
+            Defect::Tearing => "tearing",
+            Defect::FrameDrop => "frame_drop",
+            Defect::Timestamp => "timestamp",
             Defect::Silence => "silence",
+            Defect::ChannelLoss => "channel_loss",
+            Defect::Clipping => "clipping",
+            Defect::Phase => "phase",
+            Defect::Loudness => "loudness",
+            Defect::AudioDropout => "audio_dropout",
         }
     }
 }
@@ -142,7 +247,7 @@ pub struct Observation {
     pub value: f64,
     /// The limit it was held against, in `unit`.
     pub threshold: f64,
-    /// Unit of both: "%", "dBFS", "s".
+    /// Unit of both: "%", "dBFS", "LUFS", "ms", "s".
     pub unit: &'static str,
     /// 0 to 1, where the detector has one.
     pub confidence: Option<f64>,
@@ -152,20 +257,54 @@ pub struct Observation {
     pub phrase: &'static str,
 }
 
+/// What can be set of detectors.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// Of `loudness`.
+    pub loudness: LoudnessSettings,
+}
+
 /// All detectors of one source.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Detectors {
     black: Black,
     freeze: Freeze,
     block_corruption: BlockCorruption,
     silence: Silence,
+    channel_loss: ChannelLoss,
+    clipping: Clipping,
+    phase: Phase,
+    loudness: Loudness,
+    audio_dropout: AudioDropout,
     stream_loss: StreamLoss,
+}
+
+impl Default for Detectors {
+    fn default() -> Self {
+        Self::new(Settings::default())
+    }
 }
 
 /// What the detectors say of one unit.
 pub type Observations = heapless::Vec<Observation, { Defect::ALL.len() }>;
 
 impl Detectors {
+    /// With `settings`.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            black: Black,
+            freeze: Freeze::default(),
+            block_corruption: BlockCorruption::default(),
+            silence: Silence::default(),
+            channel_loss: ChannelLoss::default(),
+            clipping: Clipping::default(),
+            phase: Phase::default(),
+            loudness: Loudness::new(settings.loudness),
+            audio_dropout: AudioDropout::default(),
+            stream_loss: StreamLoss::default(),
+        }
+    }
+
     /// Looks at a picture.
     pub fn video(&mut self, features: &VideoFeatures, said: &mut Observations) {
         say(self.black.observe(features), said);
@@ -186,6 +325,11 @@ impl Detectors {
     /// Looks at 100 ms of sound.
     pub fn audio(&mut self, features: &AudioFeatures, said: &mut Observations) {
         say(self.silence.observe(features), said);
+        say(self.channel_loss.observe(features), said);
+        say(self.clipping.observe(features), said);
+        say(self.phase.observe(features), said);
+        say(self.loudness.observe(features), said);
+        say(self.audio_dropout.observe(features), said);
     }
 
     /// Looks at what arrives.

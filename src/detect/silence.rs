@@ -1,6 +1,7 @@
 //! No sound: every channel below -60 dBFS RMS in 100 ms blocks, after a 20 Hz high-pass.
 //!
-//! Block RMS instead of single samples, so that a click or a DC offset does not hide silence.
+//! Block RMS instead of single samples, so that a click or a DC offset does not hide silence. Mains hum and its first
+//! harmonics are no sound either, up to -40 dBFS: a low tone that stays level to half a decibel, as no programme does.
 
 use super::{Defect, Observation, Presence, Scope, Severity};
 use crate::features::AudioFeatures;
@@ -13,6 +14,12 @@ const SILENT_DBFS: f64 = -60.0;
 const EARLY_DBFS: f64 = -57.0;
 /// Established silence ends above this, so that a rising noise floor does not make it flap.
 const SOUND_DBFS: f64 = -50.0;
+/// Hum lies below this, ...
+const HUM_DBFS: f64 = -40.0;
+/// ... its mean frequency at 50 to 200 Hz with some noise above it, ...
+const HUM_HZ: f64 = 250.0;
+/// ... and its level stays from block to block, dB.
+const HUM_STEADY_DB: f64 = 0.5;
 /// Silence this long is established.
 const ESTABLISHED: Duration = Duration::from_secs(2);
 /// Silence this long is no pause of any programme.
@@ -23,6 +30,7 @@ const LONG: Duration = Duration::from_secs(10);
 pub struct Silence {
     since: Option<MediaTime>,
     sound_since: Option<MediaTime>,
+    level: Option<f64>,
 }
 
 impl Silence {
@@ -35,7 +43,8 @@ impl Silence {
             Some(_) if lasted < ESTABLISHED => EARLY_DBFS,
             Some(_) => SOUND_DBFS,
         };
-        if level < limit {
+        let hum = self.is_hum(features, level);
+        if level < limit || hum {
             self.since.get_or_insert(features.stamp.at);
             self.sound_since = None;
         } else {
@@ -54,21 +63,49 @@ impl Silence {
             unit: "dBFS",
             confidence: None,
             region: None,
-            phrase: if constant { "sound is digital silence" } else { "sound is silent" },
+            phrase: match (constant, hum && level >= SILENT_DBFS) {
+                (true, _) => "sound is digital silence",
+                (false, true) => "sound is silent but for hum",
+                (false, false) => "sound is silent",
+            },
         }
+    }
+
+    /// Whether nothing but hum is heard.
+    fn is_hum(&mut self, features: &AudioFeatures, level: f64) -> bool {
+        let steady = self.level.replace(level).is_some_and(|before| (before - level).abs() < HUM_STEADY_DB);
+        let heard = features.channels.iter().filter(|channel| channel.rms_dbfs >= SILENT_DBFS);
+        steady && level < HUM_DBFS && heard.fold(0.0, |hz: f64, channel| hz.max(channel.mean_hz)) < HUM_HZ
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::sound;
     use super::*;
-    use crate::features::ChannelLevel;
-    use crate::time::Stamp;
 
+    /// Sound with a mean frequency of 1 kHz.
     fn block(n: i64, levels: &[f64]) -> AudioFeatures {
-        let at = MediaTime(n * 100_000_000);
-        let channels = levels.iter().map(|&rms_dbfs| ChannelLevel { rms_dbfs, constant: false }).collect();
-        AudioFeatures { stamp: Stamp { at, ..Stamp::default() }, end: MediaTime(at.0 + 100_000_000), channels }
+        tone(n, levels, 1000.0)
+    }
+
+    fn tone(n: i64, levels: &[f64], mean_hz: f64) -> AudioFeatures {
+        let mut features = sound(n, levels);
+        for channel in &mut features.channels {
+            channel.mean_hz = mean_hz;
+        }
+        features
+    }
+
+    #[test]
+    fn hum_is_silence_and_a_bass_that_moves_is_not() {
+        let mut silence = Silence::default();
+        silence.observe(&tone(0, &[-45.0], 60.0));
+        assert_eq!(silence.observe(&tone(1, &[-45.1], 60.0)).presence, Presence::Present);
+        assert_eq!(silence.observe(&tone(2, &[-46.1], 60.0)).presence, Presence::Absent);
+        assert_eq!(silence.observe(&tone(3, &[-46.1], 400.0)).presence, Presence::Absent);
+        assert_eq!(silence.observe(&tone(4, &[-35.0], 60.0)).presence, Presence::Absent);
+        assert_eq!(silence.observe(&tone(5, &[-35.0], 60.0)).presence, Presence::Absent);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Small made-up pictures for the tests of detectors: 320 x 192, 25 a second, without chance.
 
-use crate::features::VideoAnalyzer;
+use crate::features::{AudioFeatures, ChannelLevel, VideoAnalyzer};
 use crate::frame::{Frame, OwnedSamples, PictureInfo};
 use crate::kernels::Kernels;
 use crate::time::{MediaTime, Stamp};
@@ -92,5 +92,16 @@ impl Picture {
         let samples =
             OwnedSamples::yuv420(WIDTH, HEIGHT, luma, vec![self.chroma.0; quarter], vec![self.chroma.1; quarter]);
         Frame::new(Stamp { at: at(n), ..Stamp::default() }, info, Box::new(samples)).expect("planes fit")
+    }
+}
+
+/// Block `n` of sound whose channels have these levels, dBFS.
+pub fn sound(n: i64, levels: &[f64]) -> AudioFeatures {
+    let start = MediaTime(n * 100_000_000);
+    AudioFeatures {
+        stamp: Stamp { at: start, ..Stamp::default() },
+        end: MediaTime(start.0 + 100_000_000),
+        channels: levels.iter().map(|&rms_dbfs| ChannelLevel { rms_dbfs, ..ChannelLevel::default() }).collect(),
+        ..AudioFeatures::default()
     }
 }

@@ -3,11 +3,15 @@
 mod audio;
 mod correlation;
 mod grid;
+mod loudness;
 mod transport;
 mod video;
 
-pub use audio::{AudioAnalyzer, AudioFeatures, CHANNELS_MAX, ChannelLevel};
+pub use audio::{
+    AudioAnalyzer, AudioFeatures, Break, BreakKind, CHANNELS_MAX, ChannelLevel, Clip, FLOOR_DBFS, PAIRS_MAX, Pair, Step,
+};
 pub use correlation::Correlation;
 pub use grid::Grid;
+pub use loudness::{GATE_LUFS, Loudness, lufs};
 pub use transport::{TransportFeatures, TransportTracker};
 pub use video::{Depth, Lines, VideoAnalyzer, VideoFeatures};

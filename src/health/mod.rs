@@ -41,6 +41,10 @@ pub struct SourceStatus {
     pub rms_dbfs: Option<f64>,
     /// Share of the pictures of the last seconds that were looked at, 0 to 1.
     pub coverage: f64,
+    /// Momentary, short-term and integrated loudness (EBU R 128), LUFS; -70 for less than that.
+    pub loudness: Option<[f64; 3]>,
+    /// True peak of the last 100 ms of sound, dBTP.
+    pub true_peak_dbtp: Option<f64>,
     /// Pictures since the start.
     pub frames: u64,
     /// Of these, looked at.
@@ -63,6 +67,8 @@ impl Default for SourceStatus {
             luma_mean: None,
             rms_dbfs: None,
             coverage: 1.0,
+            loudness: None,
+            true_peak_dbtp: None,
             frames: 0,
             looked_at: 0,
             errors: 0,

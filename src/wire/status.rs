@@ -242,6 +242,18 @@ pub(super) struct StateBody<'a> {
     /// Loudest channel over the last 100 ms, dBFS RMS.
     #[serde(skip_serializing_if = "Option::is_none")]
     rms_dbfs: Option<f64>,
+    /// Loudness of the last 400 ms, LUFS (EBU R 128); -70 for less than that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    momentary_lufs: Option<f64>,
+    /// Loudness of the last 3 s, LUFS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    short_term_lufs: Option<f64>,
+    /// Integrated loudness, LUFS; what is older than half an hour weighs half.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    integrated_lufs: Option<f64>,
+    /// True peak of the last 100 ms, dBTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    true_peak_dbtp: Option<f64>,
 }
 
 /// The body of a source's `state`.
@@ -263,6 +275,10 @@ pub fn state(made: &Made, source: &SourceState) -> Vec<u8> {
         shed_by: source.effort.shed_by.map(Reason::name),
         luma: status.luma_mean.map(rounded),
         rms_dbfs: status.rms_dbfs.map(rounded),
+        momentary_lufs: status.loudness.map(|loudness| rounded(loudness[0])),
+        short_term_lufs: status.loudness.map(|loudness| rounded(loudness[1])),
+        integrated_lufs: status.loudness.map(|loudness| rounded(loudness[2])),
+        true_peak_dbtp: status.true_peak_dbtp.map(rounded),
     })
 }
 

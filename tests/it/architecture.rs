@@ -47,6 +47,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const FOREIGN: &[(&str, &[&str])] = &[
     ("clap", &["cli/"]),
     ("crc32fast", &["outbox/"]),
+    ("ebur128", &["features/loudness.rs"]),
     ("ffmpeg_next", &["source/ffmpeg/"]),
     ("heapless", &["features/", "detect/"]),
     ("jiff", &["wire/"]),

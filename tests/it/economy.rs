@@ -146,8 +146,13 @@ fn a_stall_of_ours_is_no_defect_of_the_stream() {
     let mut sender = Running::start(&mut command);
     let id = SourceId::new("u").expect("well formed");
     let ids = IncidentIds::new(&DeviceId::offline(), StartCount(0), &id);
-    let settings =
-        pipeline::Settings { source: id, incidents: Settings::default(), kernels: Kernels::detect(), evidence: false };
+    let settings = pipeline::Settings {
+        detect: Default::default(),
+        source: id,
+        incidents: Settings::default(),
+        kernels: Kernels::detect(),
+        evidence: false,
+    };
     let mut pipeline = Pipeline::new(settings, ids);
     let (mut alerts, mut passed, mut slept): (Vec<Alert>, _, _) = (Vec::new(), 0, false);
     while sender.runs() {

@@ -188,3 +188,18 @@ fn the_effective_settings_hold_no_secret() {
     let shown = only(text).expect("no mistake").effective();
     assert!(shown.contains("input = \"rtsp://cam/live?...\"") && !shown.contains("hush"), "{shown}");
 }
+
+#[test]
+fn a_loudness_target_is_set_checked_and_read_again() {
+    let text =
+        format!("{SOURCE}[source.detect.loudness]\ntarget = \"-23 LUFS\"\ntolerance = \"1LU\"\nraise_after = \"5s\"\n");
+    let config = only(&text).expect("no mistake");
+    let loudness = config.sources[0].detect.loudness;
+    assert_eq!((loudness.target, loudness.tolerance), (Some(-23.0), 1.0));
+    assert_eq!(only(&config.effective()).expect("no mistake").sources, config.sources);
+    assert_eq!(schema_faults(&text), [""; 0]);
+    for wrong in ["target = \"-23\"", "target = \"-90LUFS\"", "tolerance = \"1LU\"", "targt = \"-23LUFS\""] {
+        assert!(only(&format!("{SOURCE}[source.detect.loudness]\n{wrong}\n")).is_err(), "{wrong}");
+    }
+    assert!(only(&format!("{SOURCE}[source.detect.silence]\ntarget = \"-23LUFS\"\n")).is_err());
+}

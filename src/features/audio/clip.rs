@@ -1,0 +1,151 @@
+//! Flat tops: how much the samples of a channel pile up at the highest level that they reach.
+//!
+//! Counting equal samples works on a capture only; a lossy codec lays noise over every flat top. What it cannot undo
+//! is the distribution: programme reaches each level less often than the one below, a limiter keeps the round shape
+//! of its peaks, while clipping heaps samples up at one level with little below and nothing above it.
+
+/// Cells of the histogram for full scale; twice as many are kept, for decoders overshoot.
+const FULL_SCALE: usize = 192;
+const CELLS: usize = 256;
+/// Blocks of 100 ms that are judged together: long enough to have some hundred peaks.
+const BLOCKS: usize = 5;
+/// Levels are looked at from here on (-14 dBFS): below, seven hundredths are less than three cells.
+const LEVEL_MIN: usize = 40;
+/// Share of samples that must lie at a level for it to be looked at: 0.4 %, or 20 of a thousand peaks.
+const TOP_SHARE_MIN: f32 = 0.004;
+/// Counts that are added below, as a share of all, so that a few samples make no ratio.
+const STEADY: f32 = 0.001;
+
+/// How a channel looks over the last half second.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Clip {
+    /// Samples at the level of the pile over those a fifth below and those above it. Programme has 0.3, a limiter
+    /// up to 1.4, a sine 2 to 3 (its kurtosis tells it); clipping has from 2.4 to some hundred.
+    pub pile: f32,
+    /// Where the pile is, full scale is 1.
+    pub level: f32,
+    /// Share of samples above full scale: a decoder gives them, whoever plays them clips them.
+    pub over: f32,
+    /// Fourth moment over the squared second: 1 for a square wave, 1.5 for a sine.
+    pub kurtosis: f32,
+}
+
+#[derive(Clone, Debug)]
+struct Block {
+    cells: [u16; CELLS],
+    squares: f32,
+    fourths: f32,
+    over: u32,
+    count: u32,
+}
+
+const EMPTY: Block = Block { cells: [0; CELLS], squares: 0.0, fourths: 0.0, over: 0, count: 0 };
+
+/// Follows one channel.
+#[derive(Clone, Debug)]
+pub struct Pile {
+    blocks: [Block; BLOCKS],
+    at: usize,
+}
+
+impl Default for Pile {
+    fn default() -> Self {
+        Self { blocks: [const { EMPTY }; BLOCKS], at: 0 }
+    }
+}
+
+impl Pile {
+    /// Takes 100 ms and judges the last half second.
+    pub fn take(&mut self, samples: &[f32]) -> Clip {
+        self.at = (self.at + 1) % BLOCKS;
+        let block = &mut self.blocks[self.at];
+        *block = EMPTY;
+        block.count = samples.len() as u32;
+        for &sample in samples {
+            let size = sample.abs();
+            // A float cast saturates; not a number becomes 0.
+            let cell = ((size * FULL_SCALE as f32) as usize).min(CELLS - 1);
+            block.cells[cell] = block.cells[cell].saturating_add(1);
+            let square = sample * sample;
+            block.squares += square;
+            block.fourths += square * square;
+            block.over += u32::from(size > 1.0);
+        }
+        self.judge()
+    }
+
+    fn judge(&self) -> Clip {
+        // `above[n]`: samples in cell n and higher.
+        let mut above = [0_u32; CELLS + 1];
+        for cell in (0..CELLS).rev() {
+            let here: u32 = self.blocks.iter().map(|block| u32::from(block.cells[cell])).sum();
+            above[cell] = above[cell + 1] + here;
+        }
+        let sum = |of: fn(&Block) -> f32| self.blocks.iter().map(of).sum::<f32>();
+        let (count, squares) = (above[0].max(1) as f32, sum(|block| block.squares));
+        let kurtosis = if squares > 0.0 { sum(|block| block.fourths) * count / (squares * squares) } else { 0.0 };
+        let mut clip = Clip { over: sum(|block| block.over as f32) / count, kurtosis, ..Clip::default() };
+        for level in LEVEL_MIN..CELLS - CELLS / 16 {
+            let share = |from: usize, to: usize| (above[level * from / 100] - above[level * to / 100]) as f32;
+            let top = share(96, 103);
+            if top < TOP_SHARE_MIN * count {
+                continue;
+            }
+            let pile = top / (share(77, 84) + above[level * 103 / 100] as f32 + STEADY * count);
+            if pile > clip.pile {
+                clip.pile = pile;
+                clip.level = level as f32 / FULL_SCALE as f32;
+            }
+        }
+        clip
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A melody of three partials, as loud as `gain` says, through `shape`; the last half second.
+    fn judged(gain: f32, shape: impl Fn(f32) -> f32) -> Clip {
+        let mut pile = Pile::default();
+        let sample = |n: usize| {
+            let t = n as f32 / 48_000.0;
+            let wave = (t * 1382.0).sin() + 0.7 * (t * 2073.0 + 1.0).sin() + 0.5 * (t * 5529.0 + 2.0).sin();
+            shape(gain * wave * (0.6 + 0.4 * (t * 19.0).sin()))
+        };
+        let mut clip = Clip::default();
+        for block in 0..10 {
+            let samples: Vec<f32> = (0..4800).map(|n| sample(block * 4800 + n)).collect();
+            clip = pile.take(&samples);
+        }
+        clip
+    }
+
+    #[test]
+    fn clipping_heaps_samples_up_at_any_level_and_programme_does_not() {
+        assert!(judged(0.4, |x| x).pile < 1.0);
+        let hard = judged(1.5, |x| x.clamp(-0.9, 0.9));
+        assert!(hard.pile > 5.0 && (hard.level - 0.9).abs() < 0.05, "{hard:?}");
+        let attenuated = judged(1.5, |x| 0.3 * x.clamp(-0.9, 0.9));
+        assert!(attenuated.pile > 5.0 && (attenuated.level - 0.27).abs() < 0.02, "{attenuated:?}");
+    }
+
+    #[test]
+    fn soft_saturation_and_a_sine_are_told_from_clipping() {
+        assert!(judged(0.7, |x| x.tanh()).pile < 2.0);
+        let mut pile = Pile::default();
+        let mut clip = Clip::default();
+        for _ in 0..5 {
+            let samples: Vec<f32> = (0..4800).map(|n| 0.7 * (n as f32 * 0.131_7).sin()).collect();
+            clip = pile.take(&samples);
+        }
+        assert!((clip.kurtosis - 1.5).abs() < 0.02 && clip.pile < 4.0, "{clip:?}");
+    }
+
+    #[test]
+    fn samples_above_full_scale_are_counted() {
+        let clip = judged(0.8, |x| x);
+        assert!(clip.over > 0.005, "{clip:?}");
+        assert_eq!(judged(0.3, |x| x).over, 0.0);
+    }
+}
