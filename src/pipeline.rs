@@ -2,7 +2,7 @@
 
 use crate::alert::{Alert, ClearedBy, Incidents, Transition};
 use crate::budget::Effort;
-use crate::detect::{Defect, Detectors, Observations};
+use crate::detect::{Defect, Detectors, Observation, Observations};
 use crate::evidence;
 use crate::features::{AudioAnalyzer, Depth, TransportFeatures, TransportTracker, VideoAnalyzer};
 use crate::frame::{AudioBlock, Frame};
@@ -46,6 +46,8 @@ pub struct Pipeline {
     effort: Effort,
     /// Pictures that were looked at in full because of a doubt, less those that were not.
     doubted: u32,
+    /// What the detectors said of the last unit, and of which moment.
+    said: Vec<(Stamp, Observation)>,
     now: Stamp,
 }
 
@@ -64,6 +66,7 @@ impl Pipeline {
             coverage: Coverage::default(),
             effort: Effort::FULL,
             doubted: 0,
+            said: Vec::new(),
             now: Stamp::default(),
         }
     }
@@ -93,9 +96,15 @@ impl Pipeline {
         self.now
     }
 
+    /// What the detectors said of the last unit, in order of time.
+    pub fn said(&self) -> &[(Stamp, Observation)] {
+        &self.said
+    }
+
     /// Takes `unit` through all stages and appends what is news.
     pub fn step(&mut self, unit: Unit, alerts: &mut Vec<Alert>) {
         let before = alerts.len();
+        self.said.clear();
         match unit {
             Unit::Video(frame) => self.picture(frame, alerts),
             Unit::Audio(block) => self.sound(&block, alerts),
@@ -168,13 +177,14 @@ impl Pipeline {
         let mut said = Observations::new();
         self.detectors.video(features, &mut said);
         self.incidents.update(features.stamp, &said, alerts);
+        note(&mut self.said, features.stamp, &said);
     }
 
     fn sound(&mut self, block: &AudioBlock, alerts: &mut Vec<Alert>) {
         self.came();
         let features = self.transport.sound(block);
         self.arrived(&features, alerts);
-        let Self { audio, detectors, incidents, status, .. } = self;
+        let Self { audio, detectors, incidents, status, said: all, .. } = self;
         audio.analyze(block, |features| {
             status.rms_dbfs = Some(features.loudest_dbfs());
             let loudness = features.loudness;
@@ -184,6 +194,7 @@ impl Pipeline {
             detectors.audio(features, &mut said);
             let stamp = Stamp { at: features.end, arrived: features.stamp.arrived };
             incidents.update(stamp, &said, alerts);
+            note(all, stamp, &said);
         });
     }
 
@@ -192,6 +203,7 @@ impl Pipeline {
         let mut said = Observations::new();
         self.detectors.transport(features, &mut said);
         self.incidents.update(features.stamp, &said, alerts);
+        note(&mut self.said, features.stamp, &said);
     }
 
     /// A picture came.
@@ -230,4 +242,9 @@ impl Pipeline {
             }
         }
     }
+}
+
+/// Notes what was said. Its room is kept from unit to unit.
+fn note(all: &mut Vec<(Stamp, Observation)>, at: Stamp, said: &[Observation]) {
+    all.extend(said.iter().map(|said| (at, *said)));
 }

@@ -27,6 +27,7 @@ fn says(defect: Defect, presence: Presence) -> Observation {
         unit: "s",
         confidence: None,
         region: None,
+        levels: None,
         phrase: "it is wrong",
     }
 }

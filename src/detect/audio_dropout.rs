@@ -60,6 +60,7 @@ impl AudioDropout {
             unit: if clicks { "clicks in 10 s" } else { "ms" },
             confidence: None,
             region: None,
+            levels: None,
             phrase: match kind {
                 Some(BreakKind::Click) => "sound clicks",
                 Some(BreakKind::Missing) => "samples are missing",

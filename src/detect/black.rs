@@ -54,6 +54,7 @@ impl Black {
             unit: "%",
             confidence: None,
             region: None,
+            levels: None,
             phrase: if lit.share > 0.0 { "picture is black but for a logo" } else { "picture is black" },
         }
     }

@@ -351,6 +351,7 @@ impl BlockCorruption {
             unit: "%",
             confidence: Some(confidence),
             region: if present { self.marks.region() } else { None },
+            levels: None,
             phrase,
         }
     }

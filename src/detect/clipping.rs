@@ -59,6 +59,7 @@ impl Clipping {
             unit: if by_pile { "x" } else { "%" },
             confidence: None,
             region: None,
+            levels: None,
             phrase: if by_pile { "sound is clipped" } else { "sound is above full scale" },
         }
     }

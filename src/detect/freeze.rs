@@ -184,6 +184,7 @@ impl Freeze {
             unit: "%",
             confidence: None,
             region: None,
+            levels: None,
             phrase: if self.whole.is_frozen() { "picture is frozen" } else { "picture is frozen but for an overlay" },
         }
     }

@@ -131,6 +131,7 @@ impl Loudness {
             unit: "LUFS",
             confidence: None,
             region: None,
+            levels: None,
             phrase,
         }
     }

@@ -253,8 +253,55 @@ pub struct Observation {
     pub confidence: Option<f64>,
     /// Where in the picture, if it has a place.
     pub region: Option<Region>,
+    /// Set where `presence` follows from `value` alone in this unit, so that other levels can be asked for.
+    pub levels: Option<Levels>,
     /// What is wrong, in English, without a full stop: "picture is black".
     pub phrase: &'static str,
+}
+
+impl Observation {
+    /// `defect` is absent; nothing was measured.
+    pub fn of(defect: Defect) -> Self {
+        Self {
+            defect,
+            scope: defect.scope(),
+            presence: Presence::Absent,
+            since: None,
+            severity: Severity::Minor,
+            value: 0.0,
+            threshold: 0.0,
+            unit: "",
+            confidence: None,
+            region: None,
+            levels: None,
+            phrase: "",
+        }
+    }
+}
+
+/// Where a measure raises, and where it clears: less where more is worse, more where less is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Levels {
+    /// From here on the defect is there.
+    pub raise: f64,
+    /// Up to here it is not.
+    pub clear: f64,
+}
+
+impl Levels {
+    /// What `value` means.
+    pub fn judge(self, value: f64) -> Presence {
+        let (worse, better) = if self.raise >= self.clear {
+            (value >= self.raise, value < self.clear)
+        } else {
+            (value <= self.raise, value > self.clear)
+        };
+        match (worse, better) {
+            (true, _) => Presence::Present,
+            (false, true) => Presence::Absent,
+            (false, false) => Presence::Unclear,
+        }
+    }
 }
 
 /// What can be set of detectors.

@@ -78,6 +78,7 @@ impl Phase {
             unit: "correlation",
             confidence: None,
             region: None,
+            levels: None,
             phrase: "channels are out of phase",
         }
     }

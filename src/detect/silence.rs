@@ -63,6 +63,7 @@ impl Silence {
             unit: "dBFS",
             confidence: None,
             region: None,
+            levels: None,
             phrase: match (constant, hum && level >= SILENT_DBFS) {
                 (true, _) => "sound is digital silence",
                 (false, true) => "sound is silent but for hum",

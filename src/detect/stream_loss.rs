@@ -56,6 +56,7 @@ impl StreamLoss {
             unit: "s",
             confidence: None,
             region: None,
+            levels: None,
             phrase,
         }
     }
