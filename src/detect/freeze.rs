@@ -152,12 +152,11 @@ impl Freeze {
             let step = mean - before;
             step.abs().min((step - brighter).abs()) > step_min
         });
-        let change: f64 = means.iter().zip(before).map(|(mean, before)| f64::from((mean - before).abs())).sum();
         let cells = self.tiles.cells.max(1) as f64;
         let seen = Seen {
             at: features.stamp.at,
             moved: f64::from(moved.iter().sum::<u32>()) / cells,
-            change: change / cells,
+            change: features.change,
             alike: features.alike,
             intra: features.intra,
             left_out: features.left_out,

@@ -43,6 +43,11 @@ impl Correlation {
         self.bb += b * b;
         self.ab += a * b;
     }
+    /// Standard deviation of the less varied row.
+    pub fn deviation(&self) -> f64 {
+        let variance = |sum: f64, squares: f64| (squares - sum * sum / self.count.max(1.0)) / self.count.max(1.0);
+        variance(self.a, self.aa).min(variance(self.b, self.bb)).max(0.0).sqrt()
+    }
     /// -1 to 1; 1 where one of them does not vary.
     pub fn value(&self) -> f64 {
         let (va, vb) = (self.count * self.aa - self.a * self.a, self.count * self.bb - self.b * self.b);
@@ -75,5 +80,7 @@ mod tests {
         assert!((of(&[(1.0, 6.0), (2.0, 4.0), (3.0, 2.0)]) + 1.0).abs() < 1e-12);
         assert_eq!(of(&[(1.0, 5.0), (2.0, 5.0)]), 1.0);
         assert_eq!(of(&[]), 1.0);
+        let both = Correlation::of(&[1.0, 3.0], &[5.0, 1.0]);
+        assert_eq!((both.deviation(), Correlation::default().deviation()), (1.0, 0.0));
     }
 }

@@ -1,6 +1,7 @@
 //! Units become numbers: the only caller of the kernels. Detectors see what stands here and no samples.
 
 mod audio;
+mod coarse;
 mod correlation;
 mod grid;
 mod loudness;
@@ -10,6 +11,7 @@ mod video;
 pub use audio::{
     AudioAnalyzer, AudioFeatures, Break, BreakKind, CHANNELS_MAX, ChannelLevel, Clip, FLOOR_DBFS, PAIRS_MAX, Pair, Step,
 };
+pub use coarse::Coarse;
 pub use correlation::Correlation;
 pub use grid::Grid;
 pub use loudness::{GATE_LUFS, Loudness, lufs};

@@ -1,0 +1,124 @@
+//! The picture in a few hundred tiles: enough to tell scenes, colours and flashes, and cheap to keep.
+
+use super::Grid;
+
+/// Most tiles in a row and in a column.
+const COLUMNS_MAX: usize = 32;
+const ROWS_MAX: usize = 18;
+
+/// Means over tiles of whole cells, row by row.
+#[derive(Clone, Debug, Default)]
+pub struct Coarse {
+    /// Tiles in a row.
+    pub columns: usize,
+    /// Rows of tiles.
+    pub rows: usize,
+    /// Mean luma, code values.
+    pub luma: Vec<f32>,
+    /// Mean Cb, code values, 128 is neutral; empty without chroma.
+    pub cb: Vec<f32>,
+    /// Mean Cr, as `cb`.
+    pub cr: Vec<f32>,
+    /// Cells in each column and row of tiles.
+    wide: Vec<u8>,
+    high: Vec<u8>,
+    sums: Vec<u32>,
+}
+
+impl Coarse {
+    /// For a picture of `grid`, all 0.
+    pub fn of(grid: Grid, chroma: bool) -> Self {
+        let (columns, rows) = (grid.columns.min(COLUMNS_MAX), grid.rows.min(ROWS_MAX));
+        // Cells `n * cells / tiles` up to the next, which is at most 512 / 18.
+        let parts = |tiles: usize, cells: usize| {
+            (0..tiles).map(|n| ((n + 1) * cells / tiles - n * cells / tiles) as u8).collect::<Vec<u8>>()
+        };
+        let tiles = vec![0.0; columns * rows];
+        let colours = if chroma { tiles.clone() } else { Vec::new() };
+        Self {
+            columns,
+            rows,
+            luma: tiles,
+            cb: colours.clone(),
+            cr: colours,
+            wide: parts(columns, grid.columns),
+            high: parts(rows, grid.rows),
+            sums: vec![0; columns],
+        }
+    }
+
+    /// Takes in mean luma of all cells, code values.
+    pub(super) fn take_luma(&mut self, means: &[f32]) {
+        let mut rest = means;
+        for (out, &high) in self.luma.chunks_exact_mut(self.columns.max(1)).zip(&self.high) {
+            out.fill(0.0);
+            for _ in 0..high {
+                for (sum, &wide) in out.iter_mut().zip(&self.wide) {
+                    let (cells, after) = rest.split_at(usize::from(wide));
+                    rest = after;
+                    *sum += cells.iter().sum::<f32>();
+                }
+            }
+            for (sum, &wide) in out.iter_mut().zip(&self.wide) {
+                *sum /= f32::from(wide) * f32::from(high);
+            }
+        }
+    }
+
+    /// Takes in chroma of all cells, code values times 16.
+    pub(super) fn take_chroma(&mut self, cb: &[u16], cr: &[u16]) {
+        let Self { columns, cb: cb_out, cr: cr_out, wide, high, sums, .. } = self;
+        for (out, cells) in [(cb_out, cb), (cr_out, cr)] {
+            let mut rest = cells;
+            for (out, &high) in out.chunks_exact_mut((*columns).max(1)).zip(&*high) {
+                sums.fill(0);
+                for _ in 0..high {
+                    for (sum, &wide) in sums.iter_mut().zip(&*wide) {
+                        let (cells, after) = rest.split_at(usize::from(wide).min(rest.len()));
+                        rest = after;
+                        *sum += cells.iter().map(|&mean| u32::from(mean)).sum::<u32>();
+                    }
+                }
+                for ((out, &sum), &wide) in out.iter_mut().zip(&*sums).zip(&*wide) {
+                    *out = sum as f32 / (16.0 * f32::from(wide) * f32::from(high));
+                }
+            }
+        }
+    }
+
+    /// Tiles in all.
+    pub fn len(&self) -> usize {
+        self.luma.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.luma.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_are_means_of_their_cells() {
+        // 40 x 20 cells on 32 x 18 tiles.
+        let grid = Grid::new(640, 320);
+        let mut coarse = Coarse::of(grid, true);
+        assert_eq!((coarse.columns, coarse.rows, coarse.len()), (32, 18, 576));
+        let means: Vec<f32> = (0..grid.len()).map(|n| grid.place(n).0 as f32).collect();
+        coarse.take_luma(&means);
+        // Tile 3 holds cells 3 and 4, tile 0 cell 0.
+        assert_eq!((coarse.luma[0], coarse.luma[3], coarse.luma[31 + 17 * 32]), (0.0, 3.5, 38.5));
+        let chroma: Vec<u16> = means.iter().map(|&mean| mean as u16 * 16).collect();
+        coarse.take_chroma(&chroma, &chroma);
+        assert_eq!((&coarse.cb, &coarse.cr), (&coarse.luma, &coarse.luma));
+    }
+
+    #[test]
+    fn small_pictures_have_a_tile_for_each_cell() {
+        let coarse = Coarse::of(Grid::new(33, 20), false);
+        assert_eq!((coarse.columns, coarse.rows, coarse.cb.len()), (3, 2, 0));
+    }
+}
