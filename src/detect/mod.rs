@@ -5,10 +5,12 @@ mod black;
 mod block_corruption;
 mod channel_loss;
 mod clipping;
+mod colour_bars;
 mod freeze;
 mod loudness;
 mod phase;
 mod silence;
+mod solid_colour;
 mod stream_loss;
 #[cfg(test)]
 mod testing;
@@ -18,10 +20,12 @@ pub use black::Black;
 pub use block_corruption::BlockCorruption;
 pub use channel_loss::ChannelLoss;
 pub use clipping::Clipping;
+pub use colour_bars::ColourBars;
 pub use freeze::Freeze;
 pub use loudness::{Loudness, Settings as LoudnessSettings};
 pub use phase::Phase;
 pub use silence::Silence;
+pub use solid_colour::SolidColour;
 pub use stream_loss::StreamLoss;
 
 use crate::features::{AudioFeatures, TransportFeatures, VideoFeatures};
@@ -315,6 +319,8 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Detectors {
     black: Black,
+    solid_colour: SolidColour,
+    colour_bars: ColourBars,
     freeze: Freeze,
     block_corruption: BlockCorruption,
     silence: Silence,
@@ -340,6 +346,8 @@ impl Detectors {
     pub fn new(settings: Settings) -> Self {
         Self {
             black: Black,
+            solid_colour: SolidColour::default(),
+            colour_bars: ColourBars,
             freeze: Freeze::default(),
             block_corruption: BlockCorruption::default(),
             silence: Silence::default(),
@@ -355,6 +363,8 @@ impl Detectors {
     /// Looks at a picture.
     pub fn video(&mut self, features: &VideoFeatures, said: &mut Observations) {
         say(self.black.observe(features), said);
+        say(self.solid_colour.observe(features), said);
+        say(self.colour_bars.observe(features), said);
         say(self.freeze.observe(features), said);
         say(self.block_corruption.observe(features), said);
     }

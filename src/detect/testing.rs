@@ -12,7 +12,8 @@ const HEIGHT: usize = 192;
 #[derive(Clone, Debug)]
 pub struct Picture {
     luma: Vec<f64>,
-    chroma: (u8, u8),
+    cb: Vec<u8>,
+    cr: Vec<u8>,
 }
 
 /// Analyses them.
@@ -29,7 +30,7 @@ impl Picture {
     /// Grey, by column and row.
     pub fn new(luma: impl Fn(usize, usize) -> f64) -> Self {
         let luma = (0..WIDTH * HEIGHT).map(|n| luma(n % WIDTH, n / WIDTH)).collect();
-        Self { luma, chroma: (128, 128) }
+        Self { luma, cb: vec![128; WIDTH * HEIGHT / 4], cr: vec![128; WIDTH * HEIGHT / 4] }
     }
 
     /// A hilly picture, seen `shift` samples further to the right.
@@ -79,18 +80,23 @@ impl Picture {
     }
 
     /// Of one colour.
-    pub fn chroma(mut self, cb: u8, cr: u8) -> Self {
-        self.chroma = (cb, cr);
+    pub fn chroma(self, cb: u8, cr: u8) -> Self {
+        self.colours(|_, _| (cb, cr))
+    }
+
+    /// Cb and Cr by column and row of luma.
+    pub fn colours(mut self, chroma: impl Fn(usize, usize) -> (u8, u8)) -> Self {
+        for (n, (cb, cr)) in self.cb.iter_mut().zip(&mut self.cr).enumerate() {
+            (*cb, *cr) = chroma(n % (WIDTH / 2) * 2, n / (WIDTH / 2) * 2);
+        }
         self
     }
 
     /// As the `n`-th picture of a source.
     pub fn frame(&self, n: usize) -> Frame {
         let luma = self.luma.iter().map(|&sample| sample.round().clamp(0.0, 255.0) as u8).collect();
-        let quarter = WIDTH * HEIGHT / 4;
         let info = PictureInfo::yuv420(WIDTH, HEIGHT);
-        let samples =
-            OwnedSamples::yuv420(WIDTH, HEIGHT, luma, vec![self.chroma.0; quarter], vec![self.chroma.1; quarter]);
+        let samples = OwnedSamples::yuv420(WIDTH, HEIGHT, luma, self.cb.clone(), self.cr.clone());
         Frame::new(Stamp { at: at(n), ..Stamp::default() }, info, Box::new(samples)).expect("planes fit")
     }
 }
