@@ -8,12 +8,15 @@ mod clipping;
 mod colour_bars;
 mod freeze;
 mod loudness;
+mod monochrome;
+mod past;
 mod phase;
 mod silence;
 mod solid_colour;
 mod stream_loss;
 #[cfg(test)]
 mod testing;
+mod video_levels;
 
 pub use audio_dropout::AudioDropout;
 pub use black::Black;
@@ -23,13 +26,16 @@ pub use clipping::Clipping;
 pub use colour_bars::ColourBars;
 pub use freeze::Freeze;
 pub use loudness::{Loudness, Settings as LoudnessSettings};
+pub use monochrome::Monochrome;
 pub use phase::Phase;
 pub use silence::Silence;
 pub use solid_colour::SolidColour;
 pub use stream_loss::StreamLoss;
+pub use video_levels::VideoLevels;
 
 use crate::features::{AudioFeatures, TransportFeatures, VideoFeatures};
 use crate::time::MediaTime;
+use past::Past;
 
 /// A kind of defect. The names are stable: file names here, configuration keys, topic values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -323,6 +329,9 @@ pub struct Detectors {
     colour_bars: ColourBars,
     freeze: Freeze,
     block_corruption: BlockCorruption,
+    past: Past,
+    monochrome: Monochrome,
+    video_levels: VideoLevels,
     silence: Silence,
     channel_loss: ChannelLoss,
     clipping: Clipping,
@@ -350,6 +359,9 @@ impl Detectors {
             colour_bars: ColourBars,
             freeze: Freeze::default(),
             block_corruption: BlockCorruption::default(),
+            past: Past::default(),
+            monochrome: Monochrome::default(),
+            video_levels: VideoLevels::default(),
             silence: Silence::default(),
             channel_loss: ChannelLoss::default(),
             clipping: Clipping::default(),
@@ -367,6 +379,9 @@ impl Detectors {
         say(self.colour_bars.observe(features), said);
         say(self.freeze.observe(features), said);
         say(self.block_corruption.observe(features), said);
+        say(self.monochrome.observe(features, &self.past), said);
+        say(self.video_levels.observe(features, &self.past), said);
+        self.past.note(features);
     }
 
     /// Whether a detector has something to decide that only pictures seen in full can decide.

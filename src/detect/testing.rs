@@ -54,6 +54,12 @@ impl Picture {
         self
     }
 
+    /// Each sample through `level`.
+    pub fn level(mut self, level: impl Fn(f64) -> f64) -> Self {
+        self.luma.iter_mut().for_each(|sample| *sample = level(*sample));
+        self
+    }
+
     /// `share` of `other` mixed in.
     pub fn mix(mut self, other: &Self, share: f64) -> Self {
         for (sample, &to) in self.luma.iter_mut().zip(&other.luma) {

@@ -1,0 +1,98 @@
+//! The scene a moment ago, for defects that begin in mid-scene: levels, colour, borders.
+
+use crate::features::{Coarse, Correlation, VideoFeatures};
+use crate::time::MediaTime;
+use std::time::Duration;
+
+/// What changes within this time changes at once; dissolves and fades take longer.
+const AT_ONCE: Duration = Duration::from_millis(300);
+/// Time between what is remembered.
+const APART: Duration = Duration::from_millis(80);
+/// Tiles that correlate this much with those of a moment ago show the same scene: levels and colours change nothing of
+/// it, the fastest motion between two pictures comes down to 0.66.
+const SAME_SCENE: f64 = 0.7;
+
+/// What is changing already for this long is a fade.
+const STEADY: Duration = Duration::from_millis(700);
+/// As little as this is needed to tell.
+const STEADY_MIN: Duration = Duration::from_millis(150);
+/// Numbers remembered of `STEADY` and `AT_ONCE`, `APART` from each other.
+const REMEMBERED: usize = 16;
+
+/// What is kept of one moment.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Moment {
+    pub at: MediaTime,
+    pub luma: Vec<f32>,
+    pub luma_mean: f64,
+    pub saturation: f64,
+    taken: bool,
+}
+
+/// The last moments of the scene, oldest first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Past {
+    moments: [Moment; 4],
+    /// Mean luma and saturation since the cut.
+    numbers: heapless::Deque<(MediaTime, [f64; 2]), REMEMBERED>,
+}
+
+/// What may have changed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Measure {
+    Luma,
+    Saturation,
+}
+
+impl Past {
+    /// Takes in a picture, after all detectors have seen it.
+    pub fn note(&mut self, features: &VideoFeatures) {
+        let coarse = &features.coarse;
+        if features.first || features.cut || self.moments[0].luma.len() != coarse.len() {
+            for moment in &mut self.moments {
+                moment.taken = false;
+                moment.luma.resize(coarse.len(), 0.0);
+            }
+            self.numbers.clear();
+        }
+        let [.., last] = &self.moments;
+        if last.taken && features.stamp.at.since(last.at) < APART {
+            return;
+        }
+        self.moments.rotate_left(1);
+        let [.., last] = &mut self.moments;
+        (last.at, last.taken) = (features.stamp.at, true);
+        (last.luma_mean, last.saturation) = (features.luma_mean, features.saturation);
+        last.luma.copy_from_slice(&coarse.luma);
+        if self.numbers.is_full() {
+            self.numbers.pop_front();
+        }
+        // Room was just made.
+        let _ = self.numbers.push_back((features.stamp.at, [features.luma_mean, features.saturation]));
+    }
+
+    /// Whether `measure` kept within `spread` of what it was at `moment` for a while before: no fade was on its way.
+    pub fn was_steady(&self, moment: &Moment, measure: Measure, spread: f64) -> bool {
+        let (of, then) = match measure {
+            Measure::Luma => (0, moment.luma_mean),
+            Measure::Saturation => (1, moment.saturation),
+        };
+        let before = || self.numbers.iter().filter(|(at, _)| *at <= moment.at && moment.at.since(*at) <= STEADY);
+        let known = before().next().is_some_and(|(first, _)| moment.at.since(*first) >= STEADY_MIN);
+        known && before().all(|(_, numbers)| (numbers[of] - then).abs() <= spread)
+    }
+
+    /// Moments of the same scene that are near enough for a change since then to have come at once.
+    pub fn recent(&self, features: &VideoFeatures) -> impl Iterator<Item = &Moment> {
+        let at = features.stamp.at;
+        let follows = !features.first && !features.cut;
+        self.moments.iter().filter(move |moment| follows && moment.taken && at.since(moment.at) <= AT_ONCE)
+    }
+}
+
+impl Moment {
+    /// Whether `coarse` shows the same scene, at whatever level.
+    pub fn is_scene_of(&self, coarse: &Coarse) -> bool {
+        Correlation::of(&self.luma, &coarse.luma).value() >= SAME_SCENE
+    }
+}
