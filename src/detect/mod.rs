@@ -6,7 +6,9 @@ mod block_corruption;
 mod channel_loss;
 mod clipping;
 mod colour_bars;
+mod flashing;
 mod freeze;
+mod letterbox;
 mod loudness;
 mod monochrome;
 mod past;
@@ -24,7 +26,9 @@ pub use block_corruption::BlockCorruption;
 pub use channel_loss::ChannelLoss;
 pub use clipping::Clipping;
 pub use colour_bars::ColourBars;
+pub use flashing::Flashing;
 pub use freeze::Freeze;
+pub use letterbox::Letterbox;
 pub use loudness::{Loudness, Settings as LoudnessSettings};
 pub use monochrome::Monochrome;
 pub use phase::Phase;
@@ -332,6 +336,8 @@ pub struct Detectors {
     past: Past,
     monochrome: Monochrome,
     video_levels: VideoLevels,
+    letterbox: Letterbox,
+    flashing: Flashing,
     silence: Silence,
     channel_loss: ChannelLoss,
     clipping: Clipping,
@@ -362,6 +368,8 @@ impl Detectors {
             past: Past::default(),
             monochrome: Monochrome::default(),
             video_levels: VideoLevels::default(),
+            letterbox: Letterbox::default(),
+            flashing: Flashing::default(),
             silence: Silence::default(),
             channel_loss: ChannelLoss::default(),
             clipping: Clipping::default(),
@@ -381,6 +389,8 @@ impl Detectors {
         say(self.block_corruption.observe(features), said);
         say(self.monochrome.observe(features, &self.past), said);
         say(self.video_levels.observe(features, &self.past), said);
+        say(self.letterbox.observe(features, &self.past), said);
+        say(self.flashing.observe(features), said);
         self.past.note(features);
     }
 

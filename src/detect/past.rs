@@ -84,9 +84,13 @@ impl Past {
 
     /// Moments of the same scene that are near enough for a change since then to have come at once.
     pub fn recent(&self, features: &VideoFeatures) -> impl Iterator<Item = &Moment> {
-        let at = features.stamp.at;
-        let follows = !features.first && !features.cut;
-        self.moments.iter().filter(move |moment| follows && moment.taken && at.since(moment.at) <= AT_ONCE)
+        self.before(features).filter(|_| !features.cut)
+    }
+
+    /// The same, whatever scene this picture is of.
+    pub fn before(&self, features: &VideoFeatures) -> impl Iterator<Item = &Moment> {
+        let (at, first) = (features.stamp.at, features.first);
+        self.moments.iter().filter(move |moment| !first && moment.taken && at.since(moment.at) <= AT_ONCE)
     }
 }
 
