@@ -30,7 +30,8 @@ impl Hold {
             Defect::Monochrome => (3_000, 1_000),
             Defect::VideoLevels => (2_000, 1_000),
             Defect::Letterbox => (2_000, 1_000),
-            Defect::Flashing => (0, 1_000),
+            // Seven transitions of three flashes or more take half a second at the least.
+            Defect::Flashing => (500, 1_000),
             Defect::Interlace => (1_000, 1_000),
             Defect::Tearing => (0, 1_000),
             Defect::FrameDrop => (0, 1_000),

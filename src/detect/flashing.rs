@@ -24,6 +24,8 @@ const DARKER: f32 = 160.0;
 const RED: f32 = 0.8;
 /// Share of the screen that changes together, %.
 const AREA: f64 = 25.0;
+/// Tiles that go the other way meanwhile, as a share of those that flash: motion makes as many brighter as darker.
+const AGAINST: f64 = 0.15;
 /// Opposing transitions in a second that are more than three flashes.
 const TRANSITIONS: usize = 7;
 const SECOND: Duration = Duration::from_secs(1);
@@ -173,7 +175,8 @@ impl Screen {
         self.together = (sum != [0, 0]).then_some((from, sum));
         let share = |tiles: usize| 100.0 * tiles as f64 / self.tiles.len().max(1) as f64;
         let (up, area) = if sum[0] >= sum[1] { (true, share(sum[0])) } else { (false, share(sum[1])) };
-        if area >= AREA && self.last_up != Some(up) {
+        let against = share(sum[0].min(sum[1]));
+        if area >= AREA && against <= area * AGAINST && self.last_up != Some(up) {
             if self.transitions.is_full() {
                 self.transitions.pop_front();
             }
