@@ -7,12 +7,14 @@
 //! before it; a camera and people come to rest over some pictures, a slate comes with a cut, a caption with a
 //! dissolve. Two rests are followed: a strict one, and one that allows for a clock or a ticker.
 
+mod part;
 mod rest;
 mod scene;
 
-use super::{Defect, Observation, Presence, Scope, Severity};
+use super::{Defect, Observation, Presence, Severity};
 use crate::features::{Grid, VideoFeatures};
 use crate::time::MediaTime;
+use part::Part;
 use rest::{Rest, Seen};
 use scene::Scene;
 use std::time::Duration;
@@ -27,6 +29,9 @@ const DRIFT_MIN: f64 = 2.0;
 const NOISE_FACTOR: f64 = 0.442;
 /// A still picture this long is severe.
 const LONG: Duration = Duration::from_secs(5);
+/// A picture that came to rest in a way that is usually meant, with a cut or slowly, is worth a warning after this long:
+/// no programme is that still, slates and dead inputs are.
+const STANDS: Duration = Duration::from_secs(60);
 /// Edge of the raster of coarse tiles over the picture: a clock or a ticker covers few of them, live motion many.
 const TILES: usize = 16;
 
@@ -38,6 +43,8 @@ type PerTile = [u32; TILES * TILES];
 struct Tiles {
     runs: Vec<(u8, u16)>,
     cells: usize,
+    /// Tiles without any cell, in small pictures.
+    void: Vec<bool>,
 }
 
 impl Tiles {
@@ -50,7 +57,9 @@ impl Tiles {
                 _ => runs.push((tile, 1)),
             }
         }
-        Self { runs, cells: grid.len() }
+        let mut void = vec![true; TILES * TILES];
+        runs.iter().for_each(|&(tile, _)| void[usize::from(tile)] = false);
+        Self { runs, cells: grid.len(), void }
     }
 
     /// Cells in each tile whose numbers in `a` and `b` are `different`.
@@ -77,6 +86,7 @@ pub struct Freeze {
     whole: Rest,
     /// Nothing moves but an overlay.
     but_overlay: Rest,
+    part: Part,
     luma_mean: f64,
     frozen: bool,
     moving_since: Option<MediaTime>,
@@ -90,6 +100,7 @@ impl Default for Freeze {
             scene: Scene::default(),
             whole: Rest::new(false),
             but_overlay: Rest::new(true),
+            part: Part::default(),
             luma_mean: 0.0,
             frozen: false,
             moving_since: None,
@@ -106,6 +117,8 @@ impl Freeze {
             return self.say(at, 0.0);
         }
         let (seen, moved) = self.look(features);
+        let part_ends = self.part.frozen.is_some();
+        self.part.look(features, &self.tiles, &moved);
         self.scene.note(&seen);
         let drift_min = DRIFT_MIN.max(NOISE_FACTOR * features.noise);
         for rest in [&mut self.whole, &mut self.but_overlay] {
@@ -119,6 +132,8 @@ impl Freeze {
         let frozen = self.whole.is_frozen() || self.but_overlay.is_frozen();
         if self.frozen && !frozen {
             self.moving_since = Some(self.whole.ended_at().max(self.but_overlay.ended_at()));
+        } else if part_ends && self.part.frozen.is_none() {
+            self.moving_since = Some(at);
         }
         self.frozen = frozen;
         self.say(at, seen.moved)
@@ -166,26 +181,55 @@ impl Freeze {
 
     fn say(&self, at: MediaTime, moved: f64) -> Observation {
         let onset = [&self.whole, &self.but_overlay].into_iter().filter(|rest| rest.is_frozen()).map(Rest::onset).min();
-        let lasted = onset.map_or(Duration::ZERO, |onset| at.since(onset));
-        Observation {
-            defect: Defect::Freeze,
-            scope: Scope::Picture,
-            presence: match self.frozen {
-                // A pulse of the coder, or the end: the next pictures tell.
-                true if self.whole.is_frozen() && moved > rest::DRIFT_SHARE => Presence::Unclear,
-                true => Presence::Present,
-                false => Presence::Absent,
-            },
-            since: onset.or(self.moving_since),
-            severity: if lasted >= LONG { Severity::Critical } else { Severity::Major },
+        let said = Observation {
             value: moved * 100.0,
             threshold: rest::DRIFT_SHARE * 100.0,
             unit: "%",
-            confidence: None,
-            region: None,
-            levels: None,
-            phrase: if self.whole.is_frozen() { "picture is frozen" } else { "picture is frozen but for an overlay" },
+            ..Observation::of(Defect::Freeze)
+        };
+        if let Some(onset) = onset {
+            return Observation {
+                presence: match self.frozen {
+                    // A pulse of the coder, or the end: the next pictures tell.
+                    true if self.whole.is_frozen() && moved > rest::DRIFT_SHARE => Presence::Unclear,
+                    _ => Presence::Present,
+                },
+                since: Some(onset),
+                severity: if at.since(onset) >= LONG { Severity::Critical } else { Severity::Major },
+                phrase: if self.whole.is_frozen() {
+                    "picture is frozen"
+                } else {
+                    "picture is frozen but for an overlay"
+                },
+                ..said
+            };
         }
+        if let Some(part) = &self.part.frozen {
+            return Observation {
+                presence: Presence::Present,
+                since: Some(part.onset),
+                severity: Severity::Major,
+                value: part.share(),
+                threshold: part::AREA.0 * 100.0,
+                region: Some(part.region(self.grid)),
+                phrase: "part of the picture is frozen",
+                ..said
+            };
+        }
+        if at.since(self.whole.onset()) >= STANDS {
+            return Observation {
+                presence: Presence::Present,
+                since: Some(self.whole.onset()),
+                severity: Severity::Warning,
+                phrase: if self.whole.came_with_cut() {
+                    "picture stands still since a cut, as a slate does"
+                } else {
+                    "picture stands still"
+                },
+                ..said
+            };
+        }
+        Observation { since: self.moving_since, ..said }
     }
 }
 

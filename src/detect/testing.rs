@@ -46,6 +46,11 @@ impl Picture {
         Self::new(|x, y| if (x / 50 + y / 30) % 2 == 0 { 200.0 } else { 60.0 })
     }
 
+    /// Luma at a place.
+    pub fn luma_at(&self, x: usize, y: usize) -> f64 {
+        self.luma[y * WIDTH + x]
+    }
+
     /// With `luma` in place of what it shows where that is `Some`.
     pub fn over(mut self, luma: impl Fn(usize, usize) -> Option<f64>) -> Self {
         for (n, sample) in self.luma.iter_mut().enumerate() {

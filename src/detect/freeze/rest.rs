@@ -140,6 +140,10 @@ impl Rest {
     pub fn onset(&self) -> MediaTime {
         self.onset.unwrap_or(self.start)
     }
+    /// Whether it began with a cut.
+    pub fn came_with_cut(&self) -> bool {
+        self.motion.cut
+    }
     /// When the last rest ended.
     pub fn ended_at(&self) -> MediaTime {
         self.ended_at

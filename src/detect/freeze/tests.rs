@@ -113,3 +113,35 @@ fn a_source_that_starts_anew_is_not_frozen() {
     let said = freeze.observe(analyzer.analyze(pan(50, 50).frame(80)));
     assert_eq!((said.presence, said.since), (Presence::Absent, Some(at(80))));
 }
+
+#[test]
+fn a_window_that_stops_while_the_rest_goes_on_is_part_of_the_picture() {
+    let window = |n: usize| {
+        let still = pan(n, 50);
+        pan(n, 1000).over(move |x, y| ((160..320).contains(&x) && (48..144).contains(&y)).then(|| still.luma_at(x, y)))
+    };
+    let (frozen, last) = watch(140, window);
+    assert!(frozen.first().is_some_and(|first| (125..=133).contains(first)), "3 s after picture 50: {frozen:?}");
+    assert_eq!((last.phrase, last.since), ("part of the picture is frozen", Some(at(50))));
+    assert_eq!(last.region, Some(crate::detect::Region { x: 160, y: 48, w: 160, h: 96 }));
+    let (frozen, last) = watch(160, |n| if n < 140 { window(n) } else { pan(n, 1000) });
+    assert!(frozen.last().is_some_and(|last| *last < 143) && last.presence == Presence::Absent, "{frozen:?}");
+}
+
+#[test]
+fn a_still_background_is_no_part_that_froze() {
+    let actor =
+        |n: usize| move |x: usize, _: usize| (x < 100).then(|| 128.0 + 90.0 * ((x + 6 * n) as f64 / 19.0).sin());
+    assert!(watch(200, |n| pan(0, 0).over(actor(n))).0.is_empty(), "it never moved");
+    // Motion that dies away from one side to the other.
+    let still = pan(0, 0);
+    let wave = |n: usize| pan(n, 1000).over(|x, y| (x + 60 < 4 * n.min(80)).then(|| still.luma_at(x, y)));
+    assert!(watch(250, wave).0.is_empty());
+}
+
+#[test]
+fn what_stands_for_a_minute_is_worth_a_warning() {
+    let (frozen, last) = watch(1600, |n| if n < 50 { pan(n, 1000) } else { Picture::slate() });
+    assert!(frozen.first().is_some_and(|first| (1549..=1553).contains(first)), "{:?}", frozen.first());
+    assert_eq!((last.severity, last.phrase), (Severity::Warning, "picture stands still since a cut, as a slate does"));
+}
