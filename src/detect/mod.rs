@@ -11,6 +11,7 @@ mod freeze;
 mod letterbox;
 mod loudness;
 mod monochrome;
+mod noise;
 mod past;
 mod phase;
 mod silence;
@@ -31,6 +32,7 @@ pub use freeze::Freeze;
 pub use letterbox::Letterbox;
 pub use loudness::{Loudness, Settings as LoudnessSettings};
 pub use monochrome::Monochrome;
+pub use noise::Noise;
 pub use phase::Phase;
 pub use silence::Silence;
 pub use solid_colour::SolidColour;
@@ -333,6 +335,7 @@ pub struct Detectors {
     colour_bars: ColourBars,
     freeze: Freeze,
     block_corruption: BlockCorruption,
+    noise: Noise,
     past: Past,
     monochrome: Monochrome,
     video_levels: VideoLevels,
@@ -365,6 +368,7 @@ impl Detectors {
             colour_bars: ColourBars,
             freeze: Freeze::default(),
             block_corruption: BlockCorruption::default(),
+            noise: Noise::default(),
             past: Past::default(),
             monochrome: Monochrome::default(),
             video_levels: VideoLevels::default(),
@@ -387,6 +391,7 @@ impl Detectors {
         say(self.colour_bars.observe(features), said);
         say(self.freeze.observe(features), said);
         say(self.block_corruption.observe(features), said);
+        say(self.noise.observe(features), said);
         say(self.monochrome.observe(features, &self.past), said);
         say(self.video_levels.observe(features, &self.past), said);
         say(self.letterbox.observe(features, &self.past), said);

@@ -86,6 +86,14 @@ impl Coarse {
         }
     }
 
+    /// Standard deviation of the tiles' luma, code values.
+    pub fn deviation(&self) -> f64 {
+        let count = self.luma.len().max(1) as f64;
+        let (sum, squares) =
+            self.luma.iter().map(|&v| f64::from(v)).fold((0.0, 0.0), |(sum, squares), v| (sum + v, squares + v * v));
+        (squares / count - (sum / count).powi(2)).max(0.0).sqrt()
+    }
+
     /// Tiles in all.
     pub fn len(&self) -> usize {
         self.luma.len()
