@@ -3,6 +3,7 @@
 mod audio_dropout;
 mod black;
 mod block_corruption;
+mod blur;
 mod channel_loss;
 mod clipping;
 mod colour_bars;
@@ -24,6 +25,7 @@ mod video_levels;
 pub use audio_dropout::AudioDropout;
 pub use black::Black;
 pub use block_corruption::BlockCorruption;
+pub use blur::Blur;
 pub use channel_loss::ChannelLoss;
 pub use clipping::Clipping;
 pub use colour_bars::ColourBars;
@@ -336,6 +338,7 @@ pub struct Detectors {
     freeze: Freeze,
     block_corruption: BlockCorruption,
     noise: Noise,
+    blur: Blur,
     past: Past,
     monochrome: Monochrome,
     video_levels: VideoLevels,
@@ -369,6 +372,7 @@ impl Detectors {
             freeze: Freeze::default(),
             block_corruption: BlockCorruption::default(),
             noise: Noise::default(),
+            blur: Blur::default(),
             past: Past::default(),
             monochrome: Monochrome::default(),
             video_levels: VideoLevels::default(),
@@ -392,6 +396,7 @@ impl Detectors {
         say(self.freeze.observe(features), said);
         say(self.block_corruption.observe(features), said);
         say(self.noise.observe(features), said);
+        say(self.blur.observe(features, &self.past), said);
         say(self.monochrome.observe(features, &self.past), said);
         say(self.video_levels.observe(features, &self.past), said);
         say(self.letterbox.observe(features, &self.past), said);
