@@ -36,7 +36,6 @@ const SEVERE: f32 = 0.45;
 pub struct Blur {
     lost: Option<Lost>,
     good_since: Option<MediaTime>,
-    ratios: Vec<f32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +59,7 @@ impl Blur {
         match &mut self.lost {
             None => {
                 let lost = past.recent(features).find_map(|before| {
-                    let lost = lost(before, features, &mut self.ratios)?;
+                    let lost = lost(before, features)?;
                     past.was_steady(before, Measure::Steps, STEADY * lost.before).then_some(lost)
                 });
                 self.lost = lost;
@@ -98,7 +97,7 @@ impl Blur {
 }
 
 /// Whether what had texture in `before` lost it, and nothing else changed.
-fn lost(before: &Moment, features: &VideoFeatures, ratios: &mut Vec<f32>) -> Option<Lost> {
+fn lost(before: &Moment, features: &VideoFeatures) -> Option<Lost> {
     let coarse = &features.coarse;
     if before.steps.is_empty() {
         return None;
@@ -109,8 +108,7 @@ fn lost(before: &Moment, features: &VideoFeatures, ratios: &mut Vec<f32>) -> Opt
         return None;
     }
     let count = (TEXTURED_SHARE * coarse.len() as f64) as usize;
-    ratios.clear();
-    ratios.extend_from_slice(&before.steps);
+    let mut ratios: heapless::Vec<f32, { Coarse::TILES_MAX }> = before.steps.iter().copied().collect();
     let limit = *ratios.select_nth_unstable_by(coarse.len() - count.max(1), f32::total_cmp).1;
     if limit < TEXTURED {
         return None;

@@ -32,6 +32,9 @@ pub struct Coarse {
 }
 
 impl Coarse {
+    /// Most tiles of a picture.
+    pub const TILES_MAX: usize = COLUMNS_MAX * ROWS_MAX;
+
     /// For a picture of `grid`, all 0.
     pub fn of(grid: Grid, chroma: bool) -> Self {
         let (columns, rows) = (grid.columns.min(COLUMNS_MAX), grid.rows.min(ROWS_MAX));
