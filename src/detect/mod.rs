@@ -7,6 +7,7 @@ mod channel_loss;
 mod clipping;
 mod colour_bars;
 mod flashing;
+mod frame_drop;
 mod freeze;
 mod letterbox;
 mod loudness;
@@ -27,6 +28,7 @@ pub use channel_loss::ChannelLoss;
 pub use clipping::Clipping;
 pub use colour_bars::ColourBars;
 pub use flashing::Flashing;
+pub use frame_drop::FrameDrop;
 pub use freeze::Freeze;
 pub use letterbox::Letterbox;
 pub use loudness::{Loudness, Settings as LoudnessSettings};
@@ -338,6 +340,7 @@ pub struct Detectors {
     video_levels: VideoLevels,
     letterbox: Letterbox,
     flashing: Flashing,
+    frame_drop: FrameDrop,
     silence: Silence,
     channel_loss: ChannelLoss,
     clipping: Clipping,
@@ -370,6 +373,7 @@ impl Detectors {
             video_levels: VideoLevels::default(),
             letterbox: Letterbox::default(),
             flashing: Flashing::default(),
+            frame_drop: FrameDrop::default(),
             silence: Silence::default(),
             channel_loss: ChannelLoss::default(),
             clipping: Clipping::default(),
@@ -391,6 +395,7 @@ impl Detectors {
         say(self.video_levels.observe(features, &self.past), said);
         say(self.letterbox.observe(features, &self.past), said);
         say(self.flashing.observe(features), said);
+        say(self.frame_drop.observe(features), said);
         self.past.note(features);
     }
 
@@ -416,6 +421,7 @@ impl Detectors {
 
     /// Looks at what arrives.
     pub fn transport(&mut self, features: &TransportFeatures, said: &mut Observations) {
+        self.frame_drop.arrived(features);
         say(self.stream_loss.observe(features), said);
     }
 }

@@ -17,6 +17,21 @@ pub struct TransportFeatures {
     pub audio_until: Option<MediaTime>,
     /// The gap that this very unit ended.
     pub gap_ended: Option<(MediaTime, MediaTime)>,
+    /// The picture that this very unit is.
+    pub picture: Option<Arrival>,
+    /// What comes from here on does not follow what came before: opened anew, or pictures were left out here.
+    pub interrupted: bool,
+}
+
+/// How a picture came.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Arrival {
+    /// Its place.
+    pub at: MediaTime,
+    /// Time since the picture before it; `None` where that is not known.
+    pub step: Option<Duration>,
+    /// Transport or decoder complained.
+    pub damaged: bool,
 }
 
 /// A stream is joined at its next key picture, which may be as far away as the longest GOP in use.
@@ -30,6 +45,8 @@ const LASTS_MAX: Duration = Duration::from_millis(200);
 pub struct TransportTracker {
     now: TransportFeatures,
     last_picture: Option<MediaTime>,
+    /// Nothing was left out since.
+    follows: bool,
 }
 
 impl TransportTracker {
@@ -39,7 +56,7 @@ impl TransportTracker {
         let join = stamp.at.plus(JOIN_MAX);
         self.now.video_until = video.then_some(self.now.video_until.unwrap_or(join));
         self.now.audio_until = audio.then_some(self.now.audio_until.unwrap_or(join));
-        self.seen(stamp)
+        self.interrupted(stamp)
     }
 
     /// The source cannot be reached.
@@ -57,14 +74,17 @@ impl TransportTracker {
     /// A picture came.
     pub fn picture(&mut self, frame: &Frame) -> TransportFeatures {
         let at = frame.stamp.at;
-        let step = self.last_picture.map_or(Duration::ZERO, |last| at.since(last));
-        self.last_picture = Some(at);
+        let step = self.last_picture.replace(at).map(|last| at.since(last));
+        let follows = std::mem::replace(&mut self.follows, true);
+        let known = step.filter(|_| follows);
+        let step = step.unwrap_or(Duration::ZERO);
         let gap = self.now.video_until.map(|until| (until, at));
         // A picture lasts until the next; how long this one will, the step before it tells.
         self.now.video_until = Some(at.plus(step.min(LASTS_MAX)));
         self.now.unreachable_since = None;
         let mut features = self.seen(frame.stamp);
         features.gap_ended = gap;
+        features.picture = Some(Arrival { at, step: known, damaged: frame.info.decode.any() });
         features
     }
 
@@ -73,7 +93,7 @@ impl TransportTracker {
         let gap = self.now.video_until.map(|until| (until, stamp.at));
         self.now.video_until = self.now.video_until.max(Some(stamp.at.plus(LASTS_MAX)));
         self.now.unreachable_since = None;
-        let mut features = self.seen(stamp);
+        let mut features = self.interrupted(stamp);
         features.gap_ended = gap;
         features
     }
@@ -88,6 +108,11 @@ impl TransportTracker {
         let mut features = self.seen(block.stamp);
         features.gap_ended = gap;
         features
+    }
+
+    fn interrupted(&mut self, stamp: Stamp) -> TransportFeatures {
+        self.follows = false;
+        TransportFeatures { interrupted: true, ..self.seen(stamp) }
     }
 
     fn seen(&mut self, stamp: Stamp) -> TransportFeatures {
