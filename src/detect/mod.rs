@@ -19,6 +19,7 @@ mod solid_colour;
 mod stream_loss;
 #[cfg(test)]
 mod testing;
+mod timestamp;
 mod video_levels;
 
 pub use audio_dropout::AudioDropout;
@@ -37,6 +38,7 @@ pub use phase::Phase;
 pub use silence::Silence;
 pub use solid_colour::SolidColour;
 pub use stream_loss::StreamLoss;
+pub use timestamp::Timestamp;
 pub use video_levels::VideoLevels;
 
 use crate::features::{AudioFeatures, TransportFeatures, VideoFeatures};
@@ -348,6 +350,7 @@ pub struct Detectors {
     loudness: Loudness,
     audio_dropout: AudioDropout,
     stream_loss: StreamLoss,
+    timestamp: Timestamp,
 }
 
 impl Default for Detectors {
@@ -381,6 +384,7 @@ impl Detectors {
             loudness: Loudness::new(settings.loudness),
             audio_dropout: AudioDropout::default(),
             stream_loss: StreamLoss::default(),
+            timestamp: Timestamp,
         }
     }
 
@@ -423,6 +427,7 @@ impl Detectors {
     pub fn transport(&mut self, features: &TransportFeatures, said: &mut Observations) {
         self.frame_drop.arrived(features);
         say(self.stream_loss.observe(features), said);
+        say(self.timestamp.observe(features), said);
     }
 }
 

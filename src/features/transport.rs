@@ -1,6 +1,6 @@
 //! What arrives and what does not: gaps in picture and sound, on the source's own axis.
 
-use crate::frame::{AudioBlock, Frame};
+use crate::frame::{AudioBlock, ClockJump, Frame};
 use crate::time::{MediaTime, Stamp};
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub struct TransportFeatures {
     pub gap_ended: Option<(MediaTime, MediaTime)>,
     /// The picture that this very unit is.
     pub picture: Option<Arrival>,
+    /// The clock of a stream jumps here.
+    pub jump: Option<(MediaTime, ClockJump)>,
     /// What comes from here on does not follow what came before: opened anew, or pictures were left out here.
     pub interrupted: bool,
 }
@@ -69,6 +71,11 @@ impl TransportTracker {
     /// Nothing came, but time went on.
     pub fn idle(&mut self, stamp: Stamp) -> TransportFeatures {
         self.seen(stamp)
+    }
+
+    /// The clock of a stream jumped.
+    pub fn jumped(&mut self, stamp: Stamp, jump: ClockJump) -> TransportFeatures {
+        TransportFeatures { jump: Some((stamp.at, jump)), ..self.interrupted(stamp) }
     }
 
     /// A picture came.

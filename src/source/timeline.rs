@@ -35,6 +35,8 @@ struct Line {
     unmoved: u32,
     last: Option<i64>,
     step: i64,
+    /// The stamps to come jump by so much.
+    expected: Option<i64>,
 }
 
 /// Maps stamps of both streams onto one axis.
@@ -81,6 +83,17 @@ impl Timeline {
         }
     }
 
+    /// The clock of a stream was set `by_ns` further: a step of about that size leaves no gap.
+    pub fn expect(&mut self, track: Track, by_ns: i64) {
+        self.lines[track as usize].expected = Some(by_ns);
+    }
+
+    /// Where a stream has come to.
+    pub fn end(&self, track: Track) -> MediaTime {
+        let line = self.lines[track as usize];
+        MediaTime(line.last.map_or(0, |last| last + line.step))
+    }
+
     /// The place of a unit whose stamp is `raw_ns` and which lasts `duration_ns` (0: unknown).
     pub fn place(&mut self, track: Track, raw_ns: i64, duration_ns: i64, arrived: Mono) -> MediaTime {
         let line = self.lines[track as usize];
@@ -92,7 +105,8 @@ impl Timeline {
                 return self.go_on_as_before(track, raw_ns + before, before);
             }
             let step = raw_ns + line.offset - last_at;
-            if !(-BACK_MAX..=FORWARD_MAX).contains(&step) {
+            let expected = line.expected.is_some_and(|by| (step - by).abs() <= BEHIND_MAX);
+            if expected || !(-BACK_MAX..=FORWARD_MAX).contains(&step) {
                 self.jump(track, last_at + gap - raw_ns);
             }
         }
@@ -129,6 +143,7 @@ impl Timeline {
         let line = &mut self.lines[track as usize];
         line.before_jump = Some(line.offset);
         line.unmoved = 0;
+        line.expected = None;
         // The other stream has jumped already, or will: keep sound and picture together.
         line.offset = if (other - offset).abs() <= APART_MAX { other } else { offset };
     }

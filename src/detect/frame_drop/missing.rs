@@ -26,12 +26,13 @@ const DAMAGED: Duration = Duration::from_millis(1_000);
 pub(super) struct Missing {
     /// Steps in milliseconds, oldest first.
     steps: heapless::Deque<f32, STEPS>,
-    waiting: Option<Loss>,
+    /// The step before was a gap too.
+    was_gap: bool,
     damaged: Option<MediaTime>,
 }
 
 impl Missing {
-    /// Takes in what arrived: a gap is a loss when the steps behind it are as before, else the rate has changed.
+    /// Takes in what arrived: a gap is a loss, gap after gap is another rate.
     pub fn observe(&mut self, features: &TransportFeatures) -> Option<Loss> {
         if features.interrupted {
             *self = Self::default();
@@ -41,17 +42,11 @@ impl Missing {
             self.damaged = Some(picture.at);
         }
         let step = picture.step?;
-        let waiting = self.waiting.take();
         let nominal = self.nominal();
         let steps = nominal.map(|nominal| step.as_secs_f64() * 1e3 / f64::from(nominal));
-        let loss = match steps {
-            Some(steps) if steps > GAP_MIN && step <= LONGEST => {
-                self.waiting = self.gap(picture.at.minus(step), picture.at, steps);
-                None
-            }
-            Some(steps) if (steps - 1.0).abs() <= UNEVEN => waiting,
-            _ => None,
-        };
+        let gap = steps.filter(|&steps| steps > GAP_MIN && step <= LONGEST);
+        let was_gap = std::mem::replace(&mut self.was_gap, gap.is_some());
+        let loss = gap.filter(|_| !was_gap).and_then(|steps| self.gap(picture.at.minus(step), picture.at, steps));
         if self.steps.is_full() {
             self.steps.pop_front();
         }

@@ -108,6 +108,14 @@ impl Decoder {
     /// Decodes one packet and appends what came of it.
     pub(in crate::source) fn feed(&mut self, parcel: &Parcel, timeline: &mut Timeline, out: &mut VecDeque<Unit>) {
         let index = Some(parcel.packet.stream());
+        let track = if index == self.video.as_ref().map(|track| track.found.index) { Track::Video } else { Track::Audio };
+        if let Some(jump) = parcel.jump {
+            timeline.expect(track, jump.by_ns);
+            if jump.told && timeline.anchored() {
+                let at = timeline.end(track);
+                out.push_back(Unit::Jump(Stamp { at, arrived: parcel.arrived }, jump));
+            }
+        }
         if index == self.video.as_ref().map(|track| track.found.index) {
             self.feed_video(parcel, timeline, out);
         } else if index == self.audio.as_ref().map(|track| track.found.index) {
