@@ -1,6 +1,6 @@
 //! What arrives and what does not: gaps in picture and sound, on the source's own axis.
 
-use crate::frame::{AudioBlock, ClockJump, Frame};
+use crate::frame::{AudioBlock, ClockJump, FieldOrder, Frame};
 use crate::time::{MediaTime, Stamp};
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub struct TransportFeatures {
     pub gap_ended: Option<(MediaTime, MediaTime)>,
     /// The picture that this very unit is.
     pub picture: Option<Arrival>,
+    /// The sound that this very unit is: its place, samples per second, channels.
+    pub sound: Option<(MediaTime, u32, u16)>,
     /// The clock of a stream jumps here.
     pub jump: Option<(MediaTime, ClockJump)>,
     /// What comes from here on does not follow what came before: opened anew, or pictures were left out here.
@@ -34,6 +36,10 @@ pub struct Arrival {
     pub step: Option<Duration>,
     /// Transport or decoder complained.
     pub damaged: bool,
+    /// Width and height, in luma samples.
+    pub size: (u32, u32),
+    /// Field order, as flagged.
+    pub field_order: FieldOrder,
 }
 
 /// A stream is joined at its next key picture, which may be as far away as the longest GOP in use.
@@ -91,7 +97,13 @@ impl TransportTracker {
         self.now.unreachable_since = None;
         let mut features = self.seen(frame.stamp);
         features.gap_ended = gap;
-        features.picture = Some(Arrival { at, step: known, damaged: frame.info.decode.any() });
+        features.picture = Some(Arrival {
+            at,
+            step: known,
+            damaged: frame.info.decode.any(),
+            size: (frame.info.width as u32, frame.info.height as u32),
+            field_order: frame.info.field_order,
+        });
         features
     }
 
@@ -114,6 +126,7 @@ impl TransportTracker {
         self.now.unreachable_since = None;
         let mut features = self.seen(block.stamp);
         features.gap_ended = gap;
+        features.sound = Some((at, block.rate, block.channels));
         features
     }
 

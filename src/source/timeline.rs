@@ -105,8 +105,9 @@ impl Timeline {
                 return self.go_on_as_before(track, raw_ns + before, before);
             }
             let step = raw_ns + line.offset - last_at;
-            let expected = line.expected.is_some_and(|by| (step - by).abs() <= BEHIND_MAX);
-            if expected || !(-BACK_MAX..=FORWARD_MAX).contains(&step) {
+            if let Some(by) = line.expected.filter(|by| (step - by).abs() <= BEHIND_MAX) {
+                self.set(track, line.offset - by);
+            } else if !(-BACK_MAX..=FORWARD_MAX).contains(&step) {
                 self.jump(track, last_at + gap - raw_ns);
             }
         }
@@ -140,12 +141,16 @@ impl Timeline {
 
     fn jump(&mut self, track: Track, offset: i64) {
         let other = self.lines[1 - track as usize].offset;
+        // The other stream has jumped already, or will: keep sound and picture together.
+        self.set(track, if (other - offset).abs() <= APART_MAX { other } else { offset });
+    }
+
+    fn set(&mut self, track: Track, offset: i64) {
         let line = &mut self.lines[track as usize];
         line.before_jump = Some(line.offset);
         line.unmoved = 0;
         line.expected = None;
-        // The other stream has jumped already, or will: keep sound and picture together.
-        line.offset = if (other - offset).abs() <= APART_MAX { other } else { offset };
+        line.offset = offset;
     }
 }
 
@@ -199,6 +204,24 @@ mod tests {
             let raw = if n == 5 { FRAME } else { 3 * S + n * FRAME };
             let at = timeline.place(Track::Video, raw, FRAME, Mono(0)).0;
             assert!((at - 3 * S - n * FRAME).abs() <= FRAME, "{n}: {at}");
+        }
+    }
+
+    #[test]
+    fn a_jump_that_is_known_leaves_no_gap() {
+        for by in [1_200_000_000, -700_000_000] {
+            let mut timeline = Timeline::new(false);
+            timeline.anchor(0, Mono(0));
+            for track in [Track::Video, Track::Audio] {
+                timeline.place(track, 10 * S, FRAME, Mono(0));
+            }
+            for track in [Track::Video, Track::Audio] {
+                timeline.expect(track, by);
+                assert_eq!(timeline.end(track), MediaTime(10 * S + FRAME));
+                assert_eq!(timeline.place(track, 10 * S + FRAME, FRAME, Mono(0)), MediaTime(10 * S + FRAME));
+                let at = timeline.place(track, 10 * S + 2 * FRAME + by, FRAME, Mono(0));
+                assert_eq!(at, MediaTime(10 * S + 2 * FRAME), "{by}");
+            }
         }
     }
 

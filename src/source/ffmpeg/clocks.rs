@@ -38,6 +38,10 @@ struct Track {
     longest: i64,
     steps: u32,
     corrupt: bool,
+    /// How far it came, jumps left out.
+    run: i64,
+    /// How far the other stream had come at the last packet of this one.
+    beside: i64,
 }
 
 /// Follows the clocks of both streams of one connection.
@@ -63,7 +67,9 @@ impl Clocks {
         ticks: Ticks,
         witness: impl FnOnce() -> Option<Witness>,
     ) -> Option<ClockJump> {
+        let other = self.tracks[1 - which].run;
         let track = &mut self.tracks[which];
+        let went_on = other - std::mem::replace(&mut track.beside, other);
         let corrupt = std::mem::replace(&mut track.corrupt, ticks.corrupt) || ticks.corrupt;
         let (last, arrived) = track.last.replace((ticks.due, ticks.arrived))?;
         let step = without_wrap(ticks.due - last);
@@ -71,18 +77,21 @@ impl Clocks {
         let forward = by > FORWARD_MIN.max(LONGER * track.longest);
         if !(forward || by < -BACK_MIN) || track.steps < KNOWN {
             track.steps += 1;
+            track.run += step;
             track.longest = track.longest.max(step);
             track.usual = if ticks.lasts > 0 { ticks.lasts } else { step.max(0) };
             return None;
         }
-        if self.last_jump.is_some_and(|(other, before)| other != which && (before - by).abs() <= AGREE) {
-            self.last_jump = None;
-            return Some(ClockJump { by_ns: by, told: false });
+        if let Some((_, before)) =
+            self.last_jump.take_if(|(other, before)| *other != which && (*before - by).abs() <= AGREE)
+        {
+            return Some(ClockJump { by_ns: before, told: false });
         }
         let waited = ticks.arrived.since(arrived).as_nanos() as i64;
         let seen = witness().unwrap_or_default();
         // What is absent leaves a gap; only a clock that was set anew leaves none.
-        if forward && ((self.live && waited > by / 2) || corrupt || (seen.lost && !seen.signalled)) {
+        let absent = (self.live && waited > by / 2) || went_on > by / 2 || corrupt || (seen.lost && !seen.signalled);
+        if forward && absent {
             return None;
         }
         self.last_jump = Some((which, by));
@@ -158,6 +167,18 @@ mod tests {
             }
         }
         assert_eq!(told, [(0, true), (1, false)]);
+    }
+
+    #[test]
+    fn a_stream_that_was_absent_beside_another_did_not_jump() {
+        let mut clocks = Clocks::new(false);
+        for n in (0..100).filter(|n| !(50..90).contains(n)) {
+            let ticks = |due| Ticks { due, lasts: 40 * MS, arrived: Mono(0), corrupt: false };
+            assert_eq!(clocks.observe(1, ticks(n * 40 * MS), || CLEAN), None);
+            for n in if n == 49 { n..90 } else { n..n + 1 } {
+                assert_eq!(clocks.observe(0, ticks(n * 40 * MS), || CLEAN), None);
+            }
+        }
     }
 
     #[test]

@@ -164,7 +164,8 @@ impl Demuxer {
             let mut packet = ff::Packet::empty();
             match packet.read(&mut self.input) {
                 Ok(()) if Some(packet.stream()) == self.video || Some(packet.stream()) == self.audio => {
-                    let mut parcel = Parcel { packet, arrived: self.patience.clock.mono(), after_loss: false, jump: None };
+                    let mut parcel =
+                        Parcel { packet, arrived: self.patience.clock.mono(), after_loss: false, jump: None };
                     parcel.jump = self.clock_jump(&parcel);
                     return Ok(parcel);
                 }

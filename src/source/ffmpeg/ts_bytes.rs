@@ -65,7 +65,14 @@ mod tests {
         let mut bytes = vec![0; size - 188];
         for n in (0..40).filter(|&n| Some(n) != left_out) {
             let mut packet = vec![0xff; size];
-            packet[..6].copy_from_slice(&[SYNC, 1, 0, 0x30 | (n & 0x0f) as u8, 1, if indicator && n == 20 { 0x80 } else { 0 }]);
+            packet[..6].copy_from_slice(&[
+                SYNC,
+                1,
+                0,
+                0x30 | (n & 0x0f) as u8,
+                1,
+                if indicator && n == 20 { 0x80 } else { 0 },
+            ]);
             bytes.extend(packet);
         }
         bytes
