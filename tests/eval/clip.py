@@ -168,7 +168,8 @@ class Clip:
 
     def audit(self, path):
         """What the content itself holds of stillness is a matter of taste, not a false alarm."""
-        spans = [(lab["start_s"] - EARLY_S, lab["end_s"] + AFTER_S) for lab in self.labels if lab["defect"] == "freeze"]
+        spans = [(i["start_s"], i["end_s"]) for i in self.ignore if i["defect"] == "freeze"]
+        spans += [(lab["start_s"] - EARLY_S, lab["end_s"] + AFTER_S) for lab in self.labels if lab["defect"] == "freeze"]
         for start, end in stream.still(path, self.width, self.height, self.fps):
             if not any(a <= start and end <= b for a, b in spans):
                 self.ignored("freeze", start - EARLY_S, end + AFTER_S, "the content itself stands still", policy=True)

