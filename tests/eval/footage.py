@@ -44,7 +44,7 @@ CONTENTS = {c.name: c for c in (
             "life=s=160x90:r=25:mold=12:ratio=0.25:seed=5:life_color=#d0b080:death_color=#505030:mold_color=#607050,scale=640:360:flags=bicubic,gblur=sigma=1.5[l];"
             "[g][l]blend=all_mode=average", 330, "640x360"),
     Content("clouds", "three octaves of smooth noise that drift", CLOUDS.format(w=18, h=10, seed=3, speed=41) + "[a];" + CLOUDS.format(w=60, h=34, seed=5, speed=29) + "[b];"
-            + CLOUDS.format(w=200, h=112, seed=7, speed=23) + "[c];[a][b]blend=all_mode=average[d];[d][c]blend=all_mode=average,eq=contrast=2.2,"
+            + CLOUDS.format(w=200, h=112, seed=7, speed=23) + "[c];[a][b]blend=all_mode=average[d];[d][c]blend=all_mode=average:all_opacity=0.4,eq=contrast=1.7,gblur=sigma=1.2,"
             "colorbalance=rs=.15:bs=.25:bh=-.1:rh=.15,format=yuv420p", 330, "640x360"),
     Content("weave", "a cellular automaton that scrolls", "cellauto=s=320x180:r=50:rule=110:random_seed=7:random_fill_ratio=0.4:scroll=1,"
             "scale=960:540:flags=bicubic,format=yuv420p,gblur=sigma=1,lutyuv=y='40+val*0.6':u=118:v=142,scale=640:360:flags=area", 330, "640x360"),

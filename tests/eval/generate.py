@@ -66,9 +66,9 @@ def contents_used(entries):
     return about
 
 
-def write_labels(out, name, entries, skipped):
+def write_labels(out, name, entries, skipped, clean):
     document = {"version": 1, "set": name, "about": "Labelled defects, made by tests/eval/generate.py", "time_zero": "presentation time of the first video picture",
-                "contents": contents_used(entries), "skipped": skipped, "cases": entries}
+                "contents": contents_used(entries), "skipped": skipped, "clean_run": clean, "cases": entries}
     (out / "labels.json").write_text(json.dumps(document, indent=1) + "\n")
 
 
@@ -93,7 +93,7 @@ def main():
     else:
         wanted = [row for row in cases.rows(options.full, options.seed, options.times) if not options.only or any(o in row[0] for o in options.only.split(","))]
         entries, notes = bank(wanted, library, heard, options)
-    write_labels(options.out, options.out.name, entries, notes)
+    write_labels(options.out, options.out.name, entries, notes, bool(options.clean))
     for note in notes:
         print(f"eval: {note}")
     seconds = sum(e["duration_s"] for e in entries)
