@@ -18,6 +18,10 @@ const TEXTURED_SHARE: f64 = 0.12;
 const LEFT: f32 = 0.62;
 /// ... and of three quarters of them at most this.
 const LEFT_MOST: f32 = 0.8;
+/// All other tiles together lost texture too, as titles that go do not make them: at most this is left of it.
+const LEFT_ELSEWHERE: f64 = 0.8;
+/// So long after damage the picture may be anything.
+const DAMAGED: Duration = Duration::from_secs(1);
 /// The scene in tiles correlates this much with what it was, and varies as much but for this share: blur changes
 /// nothing of it, motion and fades do.
 const SAME: f64 = 0.9;
@@ -36,6 +40,7 @@ const SEVERE: f32 = 0.45;
 pub struct Blur {
     lost: Option<Lost>,
     good_since: Option<MediaTime>,
+    damaged_at: Option<MediaTime>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,13 +55,19 @@ struct Lost {
 }
 
 impl Blur {
-    /// Looks at one picture; `past` are those before it.
-    pub(super) fn observe(&mut self, features: &VideoFeatures, past: &Past) -> Observation {
+    /// Looks at one picture; `past` are those before it, `damaged` whether blocks of it are: damage has no texture.
+    pub(super) fn observe(&mut self, features: &VideoFeatures, past: &Past, damaged: bool) -> Observation {
+        let at = features.stamp.at;
+        if damaged {
+            self.damaged_at = Some(at);
+            self.lost = self.lost.filter(|lost| at.since(lost.since) > DAMAGED);
+        }
+        let damaged = self.damaged_at.is_some_and(|damaged_at| at.since(damaged_at) <= DAMAGED);
         if features.depth == Depth::Light {
             return self.say(Presence::Unclear);
         }
-        let at = features.stamp.at;
         match &mut self.lost {
+            None if damaged => {}
             None => {
                 let lost = past.recent(features).find_map(|before| {
                     let lost = lost(before, features)?;
@@ -119,7 +130,10 @@ fn lost(before: &Moment, features: &VideoFeatures) -> Option<Lost> {
     let count = ratios.len();
     let mut at = |rank: usize| *ratios.select_nth_unstable_by(rank, f32::total_cmp).1;
     let (left, most) = (at(count / 2), at(count * 3 / 4));
-    let softer = left <= LEFT && most <= LEFT_MOST;
+    let elsewhere = |(was, now): (&f32, &f32)| if *was < limit { [f64::from(*was), f64::from(*now)] } else { [0.0; 2] };
+    let [was_there, is_there] =
+        before.steps.iter().zip(&coarse.steps).map(elsewhere).fold([0.0; 2], |[a, b], [c, d]| [a + c, b + d]);
+    let softer = left <= LEFT && most <= LEFT_MOST && is_there <= LEFT_ELSEWHERE * was_there;
     (softer && is_unchanged(before, coarse)).then_some(Lost {
         since: features.stamp.at,
         before: was,
@@ -158,7 +172,7 @@ mod tests {
         let mut said = Vec::new();
         for n in 0..pictures {
             let features = analyzer.analyze(picture(n).frame(n));
-            said.push(detector.observe(features, &past));
+            said.push(detector.observe(features, &past, false));
             past.note(features);
         }
         said

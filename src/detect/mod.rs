@@ -462,9 +462,11 @@ impl Detectors {
         say(self.solid_colour.observe(features), said);
         say(self.colour_bars.observe(features), said);
         say(self.freeze.observe(features), said);
-        say(self.block_corruption.observe(features), said);
+        let blocks = self.block_corruption.observe(features);
+        let damaged = blocks.presence == Presence::Present;
+        say(blocks, said);
         say(self.noise.observe(features), said);
-        say(self.blur.observe(features, &self.past), said);
+        say(self.blur.observe(features, &self.past, damaged), said);
         say(self.monochrome.observe(features, &self.past), said);
         say(self.video_levels.observe(features, &self.past), said);
         say(self.letterbox.observe(features, &self.past), said);

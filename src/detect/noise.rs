@@ -92,7 +92,9 @@ impl Noise {
             return self.say(Presence::Unclear, self.usual);
         }
         if features.cut || self.scene_since.is_none() {
-            (self.scene_since, self.cut_at) = (Some(at), Some(at));
+            // What a source begins with may be anything.
+            self.cut_at = self.scene_since.map(|_| at);
+            self.scene_since = Some(at);
             self.usual = 0.0;
             if self.present.is_none() {
                 self.streaks = (0.0, 0.0);
@@ -131,9 +133,10 @@ impl Noise {
         }
         let flat = features.coarse.deviation() < FLAT;
         let still = features.change < SNOW_MEANS * seen.change.1;
-        if flat && still && seen.change.0 >= SNOW_CHANGE && seen.patches >= SNOW_PATCHES {
-            // Snow comes with the loss of the scene.
-            return Some((self.cut_at.unwrap_or(at), Kind::Snow));
+        let snow = flat && still && seen.change.0 >= SNOW_CHANGE && seen.patches >= SNOW_PATCHES;
+        // Snow comes with the loss of the scene.
+        if let (true, Some(cut_at)) = (snow, self.cut_at) {
+            return Some((cut_at, Kind::Snow));
         }
         let (usual, now) = self.streaks;
         let everywhere = seen.streaks.1 >= EVERYWHERE * seen.streaks.0;

@@ -28,6 +28,8 @@ pub(super) struct Moment {
     pub luma: Vec<f32>,
     pub luma_mean: f64,
     pub saturation: f64,
+    /// Share of samples in white, 0 to 1.
+    pub white: f64,
     /// Of tiles; empty unless the picture was seen in full.
     pub steps: Vec<f32>,
     /// Their mean, of the last picture seen in full.
@@ -71,6 +73,7 @@ impl Past {
         let [.., last] = &mut self.moments;
         (last.at, last.taken) = (features.stamp.at, true);
         (last.luma_mean, last.saturation) = (features.luma_mean, features.saturation);
+        last.white = features.white_share();
         last.steps_mean = coarse.steps.iter().map(|&step| f64::from(step)).sum::<f64>() / coarse.len().max(1) as f64;
         last.luma.copy_from_slice(&coarse.luma);
         last.steps.clear();

@@ -8,12 +8,16 @@ use super::{Defect, Observation, Presence, Severity};
 use crate::features::VideoFeatures;
 use crate::time::MediaTime;
 
-/// Samples this near to white or above are driven into it, share of the nominal range.
-const WHITE: f64 = 0.98;
-/// Share of samples there from which a picture is too bright, %, and below which it is not.
+/// Share of samples in white from which a picture is too bright, %, and below which it is not.
 const BRIGHT: (f64, f64) = (25.0, 12.0);
-/// The mean must have risen by this share of the range.
+/// The mean must have risen by this share of the range, ...
 const RISE: f64 = 0.1;
+/// ... or the share of samples in white by so many points, %: gain about the middle moves no mean.
+const WHITENED: f64 = 20.0;
+/// In fast motion a picture is no more than this like the one before. A step of the mean between the two by this share of
+/// the range is none of motion.
+const ALIKE: f64 = 0.55;
+const STEP: f64 = 0.2;
 /// Level below which 98 % of the samples of a crushed picture lie, and above which some are when it is none, share of
 /// the range. A night scene has lamps.
 const DARK: (f64, f64) = (0.45, 0.55);
@@ -33,6 +37,8 @@ enum Fault {
 pub struct VideoLevels {
     fault: Option<(Fault, MediaTime)>,
     good_since: Option<MediaTime>,
+    /// Mean luma of the picture before, code values.
+    last_mean: f64,
 }
 
 /// Levels of one picture.
@@ -51,18 +57,21 @@ impl VideoLevels {
         let (black, white) = features.range.black_white();
         let (black, span) = (f64::from(black), f64::from(white) - f64::from(black));
         let levels = Levels {
-            white: 100.0 * (1.0 - features.share_up_to((black + WHITE * span) as u8)),
+            white: 100.0 * features.white_share(),
             top: (quantile(&features.histogram, 0.98) - black) / span,
             mean: (features.luma_mean - black) / span,
         };
-        let was = |moment: &Moment| (moment.luma_mean - black) / span;
+        let was = |moment: &Moment| ((moment.luma_mean - black) / span, 100.0 * moment.white);
+        let stepped = features.alike >= ALIKE && (features.luma_mean - self.last_mean).abs() >= STEP * span;
+        self.last_mean = features.luma_mean;
         match self.fault {
             None => {
                 let fault = levels.extreme();
                 let came = fault.is_some_and(|fault| {
                     let mut before = past.recent(features).filter(|&before| levels.stepped(fault, was(before)));
                     before.any(|before| {
-                        past.was_steady(before, Measure::Luma, STEADY * span) && before.is_scene_of(&features.coarse)
+                        past.was_steady(before, Measure::Luma, STEADY * span)
+                            && (stepped || before.is_scene_of(&features.coarse))
                     })
                 });
                 self.fault = fault.filter(|_| came).map(|fault| (fault, features.stamp.at));
@@ -104,11 +113,11 @@ impl Levels {
         (self.top <= DARK.0).then_some(Fault::Dark)
     }
 
-    /// Whether the mean went from `was` the way that makes `fault`.
-    fn stepped(&self, fault: Fault, was: f64) -> bool {
+    /// Whether mean and share in white went from what they were the way that makes `fault`.
+    fn stepped(&self, fault: Fault, (mean, white): (f64, f64)) -> bool {
         match fault {
-            Fault::Bright => self.mean >= was + RISE,
-            Fault::Dark => self.mean <= was * FALL,
+            Fault::Bright => self.mean >= mean + RISE || self.white >= white + WHITENED,
+            Fault::Dark => self.mean <= mean * FALL,
         }
     }
 

@@ -124,6 +124,12 @@ impl VideoFeatures {
         f64::from(below) / f64::from(all.max(1))
     }
 
+    /// Share of samples at or over 98 % of the nominal range, 0 to 1: driven into white.
+    pub fn white_share(&self) -> f64 {
+        let (black, white) = self.range.black_white();
+        1.0 - self.share_up_to((f64::from(black) + 0.98 * (f64::from(white) - f64::from(black))) as u8)
+    }
+
     /// Mean luma of cell `index`, code values.
     pub fn cell_mean(&self, index: usize) -> f64 {
         f64::from(self.means[index])
