@@ -25,7 +25,8 @@ impl Hold {
             Defect::ColourBars => (1_000, 500),
             Defect::Freeze => (1_000, 500),
             Defect::BlockCorruption => (0, 500),
-            Defect::Noise => (1_000, 1_000),
+            // Coders leave it in key pictures alone: one is enough, and the next is waited for.
+            Defect::Noise => (0, 2_500),
             Defect::Blur => (2_000, 1_000),
             Defect::Monochrome => (3_000, 1_000),
             Defect::VideoLevels => (2_000, 1_000),

@@ -3,6 +3,7 @@
 mod audio_dropout;
 mod black;
 mod block_corruption;
+mod blur;
 mod channel_loss;
 mod clipping;
 mod colour_bars;
@@ -13,6 +14,7 @@ mod freeze;
 mod letterbox;
 mod loudness;
 mod monochrome;
+mod noise;
 mod past;
 mod phase;
 mod silence;
@@ -26,6 +28,7 @@ mod video_levels;
 pub use audio_dropout::AudioDropout;
 pub use black::Black;
 pub use block_corruption::BlockCorruption;
+pub use blur::Blur;
 pub use channel_loss::ChannelLoss;
 pub use clipping::Clipping;
 pub use colour_bars::ColourBars;
@@ -36,6 +39,7 @@ pub use freeze::Freeze;
 pub use letterbox::Letterbox;
 pub use loudness::{Loudness, Settings as LoudnessSettings};
 pub use monochrome::Monochrome;
+pub use noise::Noise;
 pub use phase::Phase;
 pub use silence::Silence;
 pub use solid_colour::SolidColour;
@@ -342,6 +346,8 @@ pub struct Detectors {
     colour_bars: ColourBars,
     freeze: Freeze,
     block_corruption: BlockCorruption,
+    noise: Noise,
+    blur: Blur,
     past: Past,
     monochrome: Monochrome,
     video_levels: VideoLevels,
@@ -377,6 +383,8 @@ impl Detectors {
             colour_bars: ColourBars,
             freeze: Freeze::default(),
             block_corruption: BlockCorruption::default(),
+            noise: Noise::default(),
+            blur: Blur::default(),
             past: Past::default(),
             monochrome: Monochrome::default(),
             video_levels: VideoLevels::default(),
@@ -402,6 +410,8 @@ impl Detectors {
         say(self.colour_bars.observe(features), said);
         say(self.freeze.observe(features), said);
         say(self.block_corruption.observe(features), said);
+        say(self.noise.observe(features), said);
+        say(self.blur.observe(features, &self.past), said);
         say(self.monochrome.observe(features, &self.past), said);
         say(self.video_levels.observe(features, &self.past), said);
         say(self.letterbox.observe(features, &self.past), said);

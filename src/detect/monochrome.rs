@@ -47,7 +47,7 @@ impl Monochrome {
                 self.lost = None;
                 self.good_since = Some(features.stamp.at);
             }
-        } else if full && deviation(&features.coarse.luma) >= FLAT {
+        } else if full && features.coarse.deviation() >= FLAT {
             let usual = past
                 .recent(features)
                 .filter(|before| before.saturation >= COLOURED && now <= before.saturation * LEFT / 100.0)
@@ -72,13 +72,6 @@ impl Monochrome {
             ..Observation::of(Defect::Monochrome)
         }
     }
-}
-
-/// Standard deviation.
-fn deviation(values: &[f32]) -> f64 {
-    let count = values.len().max(1) as f64;
-    let (sum, squares) = values.iter().map(|&v| f64::from(v)).fold((0.0, 0.0), |(s, q), v| (s + v, q + v * v));
-    (squares / count - (sum / count).powi(2)).max(0.0).sqrt()
 }
 
 #[cfg(test)]
