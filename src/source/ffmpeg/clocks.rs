@@ -77,7 +77,7 @@ impl Clocks {
         let step = without_wrap(ticks.due - last);
         let by = step - track.usual;
         let forward = by > FORWARD_MIN.max(LONGER * track.longest);
-        if !(forward || by < -BACK_MIN) || track.steps < KNOWN {
+        if !(forward || step < -BACK_MIN) || track.steps < KNOWN {
             track.steps += 1;
             track.run += step;
             track.longest = track.longest.max(step);
