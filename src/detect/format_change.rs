@@ -1,6 +1,6 @@
 //! What arrives is of another kind than before: size, rate, scan, sampling, channels.
 
-use super::{Change, Defect, Observation, Presence, Severity};
+use super::{Defect, Observation, Presence, Severity};
 use crate::features::TransportFeatures;
 use crate::frame::FieldOrder;
 use crate::time::MediaTime;
@@ -22,6 +22,59 @@ const RATE_APART: f64 = 0.03;
 const RATE_UNEVEN: f64 = 0.25;
 /// Changes that wait to be told: each of them is a point in time of its own.
 const WAITING: usize = 4;
+
+/// What became of a format.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Change {
+    /// Width and height of the picture.
+    Size {
+        /// Before.
+        from: (u32, u32),
+        /// Now.
+        to: (u32, u32),
+    },
+    /// Pictures per second.
+    Rate {
+        /// Before.
+        from: f64,
+        /// Now.
+        to: f64,
+    },
+    /// Whether pictures are interlaced.
+    Scan {
+        /// Before.
+        from: bool,
+        /// Now.
+        to: bool,
+    },
+    /// Samples of sound per second.
+    Sampling {
+        /// Before.
+        from: u32,
+        /// Now.
+        to: u32,
+    },
+    /// Channels of sound.
+    Channels {
+        /// Before.
+        from: u16,
+        /// Now.
+        to: u16,
+    },
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scan = |interlaced: bool| if interlaced { "interlaced" } else { "progressive" };
+        match *self {
+            Change::Size { from, to } => write!(f, "from {}x{} to {}x{}", from.0, from.1, to.0, to.1),
+            Change::Rate { from, to } => write!(f, "from {from:.2} to {to:.2} per second"),
+            Change::Scan { from, to } => write!(f, "from {} to {}", scan(from), scan(to)),
+            Change::Sampling { from, to } => write!(f, "from {from} to {to} Hz"),
+            Change::Channels { from, to } => write!(f, "from {from} to {to}"),
+        }
+    }
+}
 
 /// A value that must stay for a while to count.
 #[derive(Clone, Copy, Debug)]

@@ -33,7 +33,7 @@ pub use channel_loss::ChannelLoss;
 pub use clipping::Clipping;
 pub use colour_bars::ColourBars;
 pub use flashing::Flashing;
-pub use format_change::FormatChange;
+pub use format_change::{Change, FormatChange};
 pub use frame_drop::FrameDrop;
 pub use freeze::Freeze;
 pub use letterbox::Letterbox;
@@ -283,59 +283,6 @@ pub struct Observation {
     pub phrase: &'static str,
     /// Of `format_change`: what became what.
     pub change: Option<Change>,
-}
-
-/// What became of a format.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Change {
-    /// Width and height of the picture.
-    Size {
-        /// Before.
-        from: (u32, u32),
-        /// Now.
-        to: (u32, u32),
-    },
-    /// Pictures per second.
-    Rate {
-        /// Before.
-        from: f64,
-        /// Now.
-        to: f64,
-    },
-    /// Whether pictures are interlaced.
-    Scan {
-        /// Before.
-        from: bool,
-        /// Now.
-        to: bool,
-    },
-    /// Samples of sound per second.
-    Sampling {
-        /// Before.
-        from: u32,
-        /// Now.
-        to: u32,
-    },
-    /// Channels of sound.
-    Channels {
-        /// Before.
-        from: u16,
-        /// Now.
-        to: u16,
-    },
-}
-
-impl std::fmt::Display for Change {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let scan = |interlaced: bool| if interlaced { "interlaced" } else { "progressive" };
-        match *self {
-            Change::Size { from, to } => write!(f, "from {}x{} to {}x{}", from.0, from.1, to.0, to.1),
-            Change::Rate { from, to } => write!(f, "from {from:.2} to {to:.2} per second"),
-            Change::Scan { from, to } => write!(f, "from {} to {}", scan(from), scan(to)),
-            Change::Sampling { from, to } => write!(f, "from {from} to {to} Hz"),
-            Change::Channels { from, to } => write!(f, "from {from} to {to}"),
-        }
-    }
 }
 
 impl Observation {

@@ -13,3 +13,4 @@ mod economy;
 mod schemas;
 mod streams;
 mod support;
+mod timing;

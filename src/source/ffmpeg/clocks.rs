@@ -15,6 +15,8 @@ const LONGER: i64 = 3;
 const KNOWN: u32 = 10;
 /// 2^33 ticks of 90 kHz, after which stamps of MPEG systems start anew (ISO/IEC 13818-1, 2.4.3.7).
 const WRAP: i64 = (1 << 33) * 100_000 / 9;
+/// What is absent for longer than this is told as a jump, for the axis does not follow (`timeline.rs`).
+const ABSENT_MAX: i64 = 10_000_000_000;
 /// Steps that agree so far are one jump of both streams.
 const AGREE: i64 = 1_000_000_000;
 
@@ -75,7 +77,7 @@ impl Clocks {
         let step = without_wrap(ticks.due - last);
         let by = step - track.usual;
         let forward = by > FORWARD_MIN.max(LONGER * track.longest);
-        if !(forward || by < -BACK_MIN) || track.steps < KNOWN {
+        if !(forward || step < -BACK_MIN) || track.steps < KNOWN {
             track.steps += 1;
             track.run += step;
             track.longest = track.longest.max(step);
@@ -90,7 +92,10 @@ impl Clocks {
         let waited = ticks.arrived.since(arrived).as_nanos() as i64;
         let seen = witness().unwrap_or_default();
         // What is absent leaves a gap; only a clock that was set anew leaves none.
-        let absent = (self.live && waited > by / 2) || went_on > by / 2 || corrupt || (seen.lost && !seen.signalled);
+        let absent = (self.live && waited > by / 2)
+            || went_on > by / 2
+            || corrupt
+            || (seen.lost && !seen.signalled && by <= ABSENT_MAX);
         if forward && absent {
             return None;
         }
