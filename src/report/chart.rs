@@ -2,8 +2,9 @@
 
 use super::curve::{Curve, Point, Seen, Track};
 use super::incidents::Incident;
-use super::text::{escaped, length, measure, place, title};
+use super::text::{counted, escaped, length, measure, place, title};
 use crate::time::MediaTime;
+use std::time::Duration;
 
 /// Width and height of a drawing, in its own units.
 const WIDTH: f64 = 1_000.0;
@@ -14,6 +15,7 @@ const DB_FLOOR: f64 = -70.0;
 const TICKS_MAX: i64 = 10;
 /// Seconds between ticks that people count in.
 const TICK_SECONDS: [i64; 16] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600];
+const DAY: i64 = 86_400;
 
 /// Time from left to right.
 #[derive(Clone, Copy, Debug)]
@@ -33,14 +35,23 @@ impl Axis {
         (at.0 as f64 / self.length as f64).clamp(0.0, 1.0) * WIDTH
     }
 
-    /// Whole seconds at which a tick stands, and how far to the right, in %.
-    pub fn ticks(self) -> Vec<(i64, f64)> {
+    /// Seconds from one tick to the next.
+    fn step(self) -> i64 {
         let seconds = self.length / 1_000_000_000;
-        let day = 86_400;
         let step = TICK_SECONDS.into_iter().find(|step| seconds / step < TICKS_MAX);
         // Longer than two days: whole days, as many as it takes.
-        let step = step.unwrap_or(day * (seconds / (day * TICKS_MAX) + 1));
-        (0..=seconds / step)
+        step.unwrap_or(DAY * (seconds / (DAY * TICKS_MAX) + 1))
+    }
+
+    /// The time from one tick to the next, in words.
+    pub fn pace(self) -> String {
+        length(Duration::from_secs(self.step().unsigned_abs()))
+    }
+
+    /// Whole seconds at which a tick stands, and how far to the right, in %.
+    pub fn ticks(self) -> Vec<(i64, f64)> {
+        let step = self.step();
+        (0..=self.length / 1_000_000_000 / step)
             .map(|tick| (tick * step, self.x(MediaTime(tick * step * 1_000_000_000)) / WIDTH * 100.0))
             .collect()
     }
@@ -68,7 +79,7 @@ fn open(role: &str, label: &str) -> String {
 pub(super) fn lane(name: &str, track: &Track, raised: &[&Incident], axis: Axis) -> String {
     let label = match raised.len() {
         0 => format!("{}: nothing raised", title(name)),
-        count => format!("{}: raised {count} times", title(name)).replace("1 times", "once"),
+        count => format!("{}: {}", title(name), counted(count as u64, "incident")),
     };
     let mut out = open("group", &label) + &axis.grid();
     for (from, to, seen) in track.stretches() {
@@ -113,6 +124,8 @@ pub(super) struct Plot<'a> {
     pub limit: Option<&'a Curve>,
     /// Unit of all.
     pub unit: &'static str,
+    /// What lies above is drawn at the upper edge.
+    pub cap: f64,
     /// Stretches to shade.
     pub raised: Vec<&'a Incident>,
 }
@@ -127,7 +140,7 @@ impl Plot<'_> {
         let (low, high) = if decibels { (low.max(DB_FLOOR), high.max(DB_FLOOR)) } else { (low, high) };
         // What counts from nothing is drawn from nothing.
         let low = if low > 0.0 { 0.0 } else { low };
-        let high = if decibels { high.max(0.0) } else { high };
+        let high = if decibels { high.max(0.0) } else { high.min(self.cap) };
         if high > low { (low, high) } else { (low, low + 1.0) }
     }
 
@@ -216,7 +229,7 @@ mod tests {
     }
 
     fn plot<'a>(curve: &'a Curve, limit: Option<&'a Curve>, unit: &'static str) -> Plot<'a> {
-        Plot { curves: vec![("value", curve)], limit, unit, raised: Vec::new() }
+        Plot { curves: vec![("value", curve)], limit, unit, cap: f64::INFINITY, raised: Vec::new() }
     }
 
     #[test]

@@ -122,11 +122,19 @@ impl Curve {
 
     /// Least and greatest of all; `None` when there is no value.
     pub fn range(&self) -> Option<(f64, f64)> {
-        let all = self.0.cells.iter().filter(|cell| cell.count > 0).copied().reduce(|mut all, cell| {
+        self.all().map(|all| (all.min, all.max))
+    }
+
+    /// Mean of all values; 0 when there is none.
+    pub fn mean(&self) -> f64 {
+        self.all().map_or(0.0, |all| all.sum / f64::from(all.count))
+    }
+
+    fn all(&self) -> Option<Values> {
+        self.0.cells.iter().filter(|cell| cell.count > 0).copied().reduce(|mut all, cell| {
             all.join(cell);
             all
-        });
-        all.map(|all| (all.min, all.max))
+        })
     }
 
     /// Nanoseconds that one point stands for.

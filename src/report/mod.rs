@@ -130,6 +130,9 @@ impl Measured {
         }
         if !features.first {
             self.motion.add(at, features.sad_mean);
+        }
+        // At a cut all differs, and nothing of it is noise.
+        if !features.first && !features.cut {
             self.noise.add(at, features.noise);
         }
     }

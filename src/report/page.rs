@@ -16,6 +16,9 @@ const SCRIPT: &str = include_str!("script.js");
 /// Nothing is fetched, whatever a name in the page may try.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
+/// A cut changes the picture by 50 code values: motion is drawn up to so many, or so many times its mean.
+const MOTION_CAP: (f64, f64) = (4.0, 6.0);
+
 /// The whole page.
 pub(super) fn page(report: &Report, summary: &Summary) -> String {
     let listed = report.incidents.listed();
@@ -99,7 +102,7 @@ fn facts(report: &Report, summary: &Summary) -> String {
     out += &fact("Damaged packets and pictures", &summary.decoder_errors.to_string());
     let peak = report.measured.true_peak.range().filter(|(_, peak)| *peak > -100.0);
     if let (Some(integrated), Some((_, peak))) = (report.measured.integrated, peak) {
-        let loudness = format!("{}, peak {}", measure(integrated, "LUFS"), measure(peak, "dBTP"));
+        let loudness = format!("{integrated:.1} LUFS, peak {peak:.1} dBTP").replace('-', "\u{2212}");
         out += &fact("Loudness", &loudness);
     }
     out
@@ -116,7 +119,10 @@ fn timeline(report: &Report, listed: &[&Incident], axis: Axis) -> String {
         let raised: Vec<&Incident> = listed.iter().copied().filter(|one| one.defect == each.defect).collect();
         let class = if raised.is_empty() { "row lane quiet" } else { "row lane" };
         let drawing = lane(name, &each.track, &raised, axis);
-        rows += &format!("<div class=\"{class}\"><h3>{}</h3><div class=\"plot\">{drawing}</div></div>\n", title(name));
+        rows += &format!(
+            "<div class=\"{class}\"><div class=\"name\">{}</div><div class=\"plot\">{drawing}</div></div>\n",
+            title(name)
+        );
     }
     let ticks = ticks(axis);
     let measured: String = measured(report).iter().map(|(name, plot)| measured_row(name, plot, axis)).collect();
@@ -127,8 +133,8 @@ fn timeline(report: &Report, listed: &[&Incident], axis: Axis) -> String {
     format!(
         "<section id=\"timeline\">\n<h2>Timeline</h2>\n<ul class=\"legend\">{legend}\
          <li><i class=\"seen\"></i>seen, not raised</li><li><i class=\"unclear\"></i>unclear</li></ul>\n\
-         <div class=\"figure\">\n{ticks}{rows}</div>\n<h3 class=\"part\">What was measured</h3>\n\
-         <div class=\"figure\">\n{measured}{ticks}</div>\n</section>\n"
+         <div class=\"figure lanes\">\n{ticks}{rows}</div>\n<h3 class=\"part\">What was measured</h3>\n\
+         <div class=\"figure curves\">\n{measured}{ticks}</div>\n</section>\n"
     )
 }
 
@@ -139,25 +145,26 @@ fn ticks(axis: Axis) -> String {
         let class = if index % 2 == 1 { " class=\"odd\"" } else { "" };
         out += &format!("<span{class} style=\"left:{left:.2}%\">{}</span>", whole(*seconds));
     }
-    format!("<div class=\"row axis\" aria-hidden=\"true\"><div></div><div class=\"ticks\">{out}</div></div>\n")
+    format!(
+        "<div class=\"row axis\" aria-hidden=\"true\"><div class=\"name\"></div><div class=\"ticks\">{out}</div></div>\n"
+    )
 }
 
 /// What was measured, in the order in which people look at it.
 fn measured(report: &Report) -> Vec<(&'static str, Plot<'_>)> {
     let all = &report.measured;
-    let one = |name, unit, curve| (name, Plot { curves: vec![(name, curve)], limit: None, unit, raised: Vec::new() });
-    let two =
-        |name, unit, first, second| (name, Plot { curves: vec![first, second], limit: None, unit, raised: Vec::new() });
+    let plot = |name, unit, curves| (name, Plot { curves, limit: None, unit, cap: f64::INFINITY, raised: Vec::new() });
     let mut plots = vec![
-        one("Mean luma", "%", &all.luma),
-        one("Motion", "code values", &all.motion),
-        one("Noise", "code values", &all.noise),
-        two("Loudness", "LUFS", ("short-term", &all.short_term), ("momentary", &all.momentary)),
-        two("Level", "dBFS", ("RMS", &all.rms), ("true peak", &all.true_peak)),
+        plot("Mean luma", "%", vec![("luma", &all.luma)]),
+        plot("Motion", "code values", vec![("motion", &all.motion)]),
+        plot("Noise", "code values", vec![("noise", &all.noise)]),
+        plot("Loudness", "LUFS", vec![("short-term", &all.short_term), ("momentary", &all.momentary)]),
+        plot("Level", "dBFS", vec![("RMS", &all.rms), ("true peak", &all.true_peak)]),
     ];
+    plots[1].1.cap = MOTION_CAP.0.max(MOTION_CAP.1 * all.motion.mean());
     let damage = report.lanes.iter().find(|lane| lane.defect == Defect::BlockCorruption);
     if let Some(trace) = damage.and_then(|lane| lane.traces.first()) {
-        plots.insert(3, one("Damage", "% of picture", &trace.value));
+        plots.insert(3, plot("Damage", "% of picture", vec![("damage", &trace.value)]));
     }
     plots.retain(|(_, plot)| plot.curves.iter().any(|(_, curve)| curve.range().is_some()));
     plots
@@ -173,7 +180,7 @@ fn measured_row(name: &str, plot: &Plot<'_>, axis: Axis) -> String {
             .collect(),
     };
     format!(
-        "<div class=\"row curve\"><h4>{name} <small>{}</small>{parts}</h4>{}</div>\n",
+        "<div class=\"row curve\"><div class=\"name\">{name} <small>{}</small>{parts}</div>{}</div>\n",
         plot.unit,
         drawn(name, plot, axis)
     )
@@ -182,12 +189,13 @@ fn measured_row(name: &str, plot: &Plot<'_>, axis: Axis) -> String {
 /// A drawing with the ends of its scale and its limit.
 fn drawn(name: &str, plot: &Plot<'_>, axis: Axis) -> String {
     let (low, high) = plot.scale();
+    let above = if high >= plot.cap { "\u{2265}\u{a0}" } else { "" };
     let limit = plot.steady_limit().map(|(limit, top)| {
         let class = if top > 50.0 { "limit above" } else { "limit below" };
         format!("<span class=\"{class}\" style=\"top:{top:.1}%\">limit {}</span>", measure(limit, ""))
     });
     format!(
-        "<div class=\"plot\">{}<span class=\"high\" aria-hidden=\"true\">{}</span><span class=\"low\" aria-hidden=\"true\">{}</span>{}</div>",
+        "<div class=\"plot\">{}<span class=\"high\" aria-hidden=\"true\">{above}{}</span><span class=\"low\" aria-hidden=\"true\">{}</span>{}</div>",
         plot.draw(name, axis),
         measure(high, ""),
         measure(low, ""),
@@ -206,6 +214,7 @@ fn deciding(report: &Report, listed: &[&Incident], axis: Axis) -> String {
                 curves: vec![("value", &trace.value)],
                 limit: Some(&trace.limit),
                 unit: trace.unit,
+                cap: f64::INFINITY,
                 raised: raised.iter().collect(),
             };
             let name = title(lane.defect.name());
@@ -222,7 +231,8 @@ fn deciding(report: &Report, listed: &[&Incident], axis: Axis) -> String {
     }
     format!(
         "<section id=\"values\">\n<h2>What the detectors decided by</h2>\n<p>The measure of each detector over the whole \
-         input, with its limit as a dashed line. Incidents are shaded.</p>\n<div class=\"multiples\">\n{plots}</div>\n</section>\n"
+         input, with its limit as a dashed line. Incidents are shaded; vertical lines stand every {}.</p>\n<div class=\"multiples\">\n{plots}</div>\n</section>\n",
+        axis.pace()
     )
 }
 
