@@ -59,7 +59,7 @@ fn header(report: &Report, summary: &Summary, listed: &[&Incident]) -> String {
         .iter()
         .filter_map(|&defect| {
             let count = summary.incidents.get(defect.name()).copied().filter(|&count| count > 0)?;
-            let worst = listed.iter().filter(|one| one.defect == defect).map(|one| one.severity).max();
+            let worst = of(defect, listed).iter().map(|incident| incident.severity).max();
             let class = severity_class(worst.unwrap_or(Severity::Warning));
             Some(format!("<li class=\"{class}\"><b>{count}</b> {}</li>", title(defect.name())))
         })
@@ -108,15 +108,15 @@ fn facts(report: &Report, summary: &Summary) -> String {
     out
 }
 
-fn of(defect: Defect, listed: &[&Incident]) -> Vec<Incident> {
-    listed.iter().filter(|incident| incident.defect == defect).map(|&incident| incident.clone()).collect()
+fn of<'a>(defect: Defect, listed: &[&'a Incident]) -> Vec<&'a Incident> {
+    listed.iter().copied().filter(|incident| incident.defect == defect).collect()
 }
 
 fn timeline(report: &Report, listed: &[&Incident], axis: Axis) -> String {
     let mut rows = String::new();
     for each in report.lanes.iter().filter(|lane| lane.track.has_spoken()) {
         let name = each.defect.name();
-        let raised: Vec<&Incident> = listed.iter().copied().filter(|one| one.defect == each.defect).collect();
+        let raised = of(each.defect, listed);
         let class = if raised.is_empty() { "row lane quiet" } else { "row lane" };
         let drawing = lane(name, &each.track, &raised, axis);
         rows += &format!(
@@ -215,7 +215,7 @@ fn deciding(report: &Report, listed: &[&Incident], axis: Axis) -> String {
                 limit: Some(&trace.limit),
                 unit: trace.unit,
                 cap: f64::INFINITY,
-                raised: raised.iter().collect(),
+                raised: raised.clone(),
             };
             let name = title(lane.defect.name());
             plots += &format!(
