@@ -45,7 +45,7 @@ impl Axis {
 
     /// The time from one tick to the next, in words.
     pub fn pace(self) -> String {
-        length(Duration::from_secs(self.step().unsigned_abs()))
+        length(Duration::from_secs(self.step().unsigned_abs())).replace(".00", "")
     }
 
     /// Whole seconds at which a tick stands, and how far to the right, in %.

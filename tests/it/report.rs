@@ -34,9 +34,9 @@ fn assert_well_formed(page: &str) {
         assert_eq!(parts.len() % 2, 1, "quotes are closed in <{tag}>");
         for pair in parts.chunks_exact(2) {
             assert!(pair[0].ends_with('=') && !pair[1].contains('<'), "{tag}");
-            match pair[0].trim() {
-                key if key.ends_with(" id=") => ids.push(pair[1]),
-                key if key.ends_with(" href=") => links.push(pair[1].strip_prefix('#').expect("a place in the page")),
+            match pair[0].rsplit(' ').next() {
+                Some("id=") => ids.push(pair[1]),
+                Some("href=") => links.push(pair[1].strip_prefix('#').expect("a place in the page")),
                 _ => {}
             }
         }
@@ -55,10 +55,8 @@ fn assert_well_formed(page: &str) {
 
 /// Nothing is fetched from anywhere.
 fn assert_alone(page: &str) {
-    for outside in ["http:", "https:", "//", "url(", "@import", "src=\"/", "<link", "<iframe"] {
-        let found = page.match_indices(outside).map(|(at, _)| &page[at..(at + 60).min(page.len())]);
-        // Pictures in base64 may hold any two letters, and our script has comments.
-        let found: Vec<&str> = found.filter(|found| outside != "//" || found.starts_with("//www")).collect();
+    for outside in ["http:", "https:", "url(", "@import", "src=\"/", "<link", "<iframe"] {
+        let found: Vec<&str> = page.match_indices(outside).map(|(at, _)| &page[at..][..40]).collect();
         assert!(found.is_empty(), "{found:?}");
     }
     assert!(page.contains("default-src 'none'"));
