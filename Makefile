@@ -15,7 +15,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 PROFILE ?= quick
 BINARY ?= $(TARGET_DIR)/$(PROFILE)/picket
 
-.PHONY: help setup setup-build setup-test setup-cross setup-bench build run test check fmt-check clippy deny texts unit bench instructions cross cross-test install clean
+.PHONY: help setup setup-build setup-test setup-cross setup-bench build run test check fmt-check clippy deny texts unit bench eval eval-full eval-clean instructions cross cross-test install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,7 @@ run: setup-test build ## demo: a live stream with planted defects, a broker, and
 
 test: setup-test ## all tests of this machine
 	python3 -B -m unittest discover -q -s tests/demo
+	python3 -B -m unittest discover -q -s tests/eval
 	@.ci/unit.sh
 	$(CARGO) test --locked
 
@@ -57,6 +58,23 @@ deny: setup-test
 bench: build instructions ## compare in pairs: the pass with plain reads, Picket with FFmpeg's filters, one process with stages (15 minutes)
 	python3 -B tests/bench/run.py kernels filters decode staged memory --picket $(TARGET_DIR)/$(PROFILE)/picket --kernels $(TARGET_DIR)/$(PROFILE)/picket-bench-kernels --out $(TARGET_DIR)/bench
 	@python3 -B tests/bench/run.py report --out $(TARGET_DIR)/bench
+
+EVAL := $(TARGET_DIR)/eval
+GENERATE := python3 -B tests/eval/generate.py --cache $(EVAL)/cache
+SCORE := python3 -B tests/eval/score.py --picket $(TARGET_DIR)/$(PROFILE)/picket
+
+eval: setup-test build ## make the small bank of labelled clips and score Picket on it, FFmpeg's filters beside it (6 minutes the first time)
+	@$(GENERATE) --out $(EVAL)/small
+	@$(SCORE) --bank $(EVAL)/small --baseline --floors tests/eval/floors.json --markdown $(EVAL)/small.md --details
+
+eval-full: setup-test build ## the same on the larger bank (an hour of clips; 30 minutes)
+	@$(GENERATE) --out $(EVAL)/full --full
+	@$(SCORE) --bank $(EVAL)/full --baseline --markdown $(EVAL)/full.md --details
+
+MINUTES ?= 60
+eval-clean: setup-test build ## an hour of varied footage in which nothing is wrong (MINUTES=60): every alarm is printed, none may be major
+	@$(GENERATE) --out $(EVAL)/clean --clean $(MINUTES)
+	@$(SCORE) --bank $(EVAL)/clean
 
 # Executed instructions are the same on a busy machine: the only measure of speed that CI can hold tightly.
 instructions: setup-bench ## count the instructions of the pass, natively and for aarch64, and hold the floors of PERFORMANCE.md

@@ -118,6 +118,10 @@ impl Pipeline {
                 let features = self.transport.passed(stamp);
                 self.arrived(&features, alerts);
             }
+            Unit::Jump(stamp, jump) => {
+                let features = self.transport.jumped(stamp, jump);
+                self.arrived(&features, alerts);
+            }
             Unit::Idle(stamp) => {
                 self.status.fps = self.rate.idle(stamp.at);
                 let features = self.transport.idle(stamp);

@@ -139,6 +139,10 @@ fn explains(cause: &Line, effect: Defect) -> bool {
 
 fn text(open: &Open, seen: &Observation, transition: &Transition) -> String {
     match transition {
+        _ if open.last.change.is_some() => {
+            let change = open.last.change.map(|change| change.to_string());
+            format!("{} {}", open.last.phrase, change.unwrap_or_default())
+        }
         Transition::Raised | Transition::Updated => {
             let (value, limit, unit) = (seen.value, seen.threshold, seen.unit);
             format!("{} ({value:.2} {unit}, limit {limit:.2} {unit})", seen.phrase)

@@ -35,7 +35,8 @@ impl Hold {
             Defect::Flashing => (500, 1_000),
             Defect::Interlace => (1_000, 1_000),
             Defect::Tearing => (0, 1_000),
-            Defect::FrameDrop => (0, 1_000),
+            // The detector itself waits for more than one loss, and as long for the next.
+            Defect::FrameDrop => (0, 1_500),
             Defect::Timestamp => (0, 0),
             Defect::Silence => (2_000, 300),
             // Longer than rests of one side of a stereo mix.

@@ -29,6 +29,7 @@ fn says(defect: Defect, presence: Presence) -> Observation {
         region: None,
         levels: None,
         phrase: "it is wrong",
+        change: None,
     }
 }
 

@@ -61,6 +61,7 @@ impl AudioDropout {
             confidence: None,
             region: None,
             levels: None,
+            change: None,
             phrase: match kind {
                 Some(BreakKind::Click) => "sound clicks",
                 Some(BreakKind::Missing) => "samples are missing",

@@ -56,6 +56,7 @@ impl Black {
             region: None,
             levels: None,
             phrase: if lit.share > 0.0 { "picture is black but for a logo" } else { "picture is black" },
+            change: None,
         }
     }
 }

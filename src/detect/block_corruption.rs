@@ -353,6 +353,7 @@ impl BlockCorruption {
             region: if present { self.marks.region() } else { None },
             levels: None,
             phrase,
+            change: None,
         }
     }
 }

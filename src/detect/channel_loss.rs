@@ -81,6 +81,7 @@ impl ChannelLoss {
             confidence: None,
             region: None,
             levels: None,
+            change: None,
             phrase: match self.usual[..self.channels].iter().position(|usual| usual.since.is_some()) {
                 Some(0) if self.channels == 2 => "left channel is silent",
                 Some(1) if self.channels == 2 => "right channel is silent",

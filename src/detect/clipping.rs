@@ -61,6 +61,7 @@ impl Clipping {
             region: None,
             levels: None,
             phrase: if by_pile { "sound is clipped" } else { "sound is above full scale" },
+            change: None,
         }
     }
 }

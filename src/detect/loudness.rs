@@ -133,6 +133,7 @@ impl Loudness {
             region: None,
             levels: None,
             phrase,
+            change: None,
         }
     }
 

@@ -3,10 +3,13 @@
 mod audio_dropout;
 mod black;
 mod block_corruption;
+mod blur;
 mod channel_loss;
 mod clipping;
 mod colour_bars;
 mod flashing;
+mod format_change;
+mod frame_drop;
 mod freeze;
 mod letterbox;
 mod loudness;
@@ -19,15 +22,19 @@ mod solid_colour;
 mod stream_loss;
 #[cfg(test)]
 mod testing;
+mod timestamp;
 mod video_levels;
 
 pub use audio_dropout::AudioDropout;
 pub use black::Black;
 pub use block_corruption::BlockCorruption;
+pub use blur::Blur;
 pub use channel_loss::ChannelLoss;
 pub use clipping::Clipping;
 pub use colour_bars::ColourBars;
 pub use flashing::Flashing;
+pub use format_change::FormatChange;
+pub use frame_drop::FrameDrop;
 pub use freeze::Freeze;
 pub use letterbox::Letterbox;
 pub use loudness::{Loudness, Settings as LoudnessSettings};
@@ -37,6 +44,7 @@ pub use phase::Phase;
 pub use silence::Silence;
 pub use solid_colour::SolidColour;
 pub use stream_loss::StreamLoss;
+pub use timestamp::Timestamp;
 pub use video_levels::VideoLevels;
 
 use crate::features::{AudioFeatures, TransportFeatures, VideoFeatures};
@@ -273,6 +281,61 @@ pub struct Observation {
     pub levels: Option<Levels>,
     /// What is wrong, in English, without a full stop: "picture is black".
     pub phrase: &'static str,
+    /// Of `format_change`: what became what.
+    pub change: Option<Change>,
+}
+
+/// What became of a format.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Change {
+    /// Width and height of the picture.
+    Size {
+        /// Before.
+        from: (u32, u32),
+        /// Now.
+        to: (u32, u32),
+    },
+    /// Pictures per second.
+    Rate {
+        /// Before.
+        from: f64,
+        /// Now.
+        to: f64,
+    },
+    /// Whether pictures are interlaced.
+    Scan {
+        /// Before.
+        from: bool,
+        /// Now.
+        to: bool,
+    },
+    /// Samples of sound per second.
+    Sampling {
+        /// Before.
+        from: u32,
+        /// Now.
+        to: u32,
+    },
+    /// Channels of sound.
+    Channels {
+        /// Before.
+        from: u16,
+        /// Now.
+        to: u16,
+    },
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scan = |interlaced: bool| if interlaced { "interlaced" } else { "progressive" };
+        match *self {
+            Change::Size { from, to } => write!(f, "from {}x{} to {}x{}", from.0, from.1, to.0, to.1),
+            Change::Rate { from, to } => write!(f, "from {from:.2} to {to:.2} per second"),
+            Change::Scan { from, to } => write!(f, "from {} to {}", scan(from), scan(to)),
+            Change::Sampling { from, to } => write!(f, "from {from} to {to} Hz"),
+            Change::Channels { from, to } => write!(f, "from {from} to {to}"),
+        }
+    }
 }
 
 impl Observation {
@@ -291,6 +354,7 @@ impl Observation {
             region: None,
             levels: None,
             phrase: "",
+            change: None,
         }
     }
 }
@@ -336,11 +400,13 @@ pub struct Detectors {
     freeze: Freeze,
     block_corruption: BlockCorruption,
     noise: Noise,
+    blur: Blur,
     past: Past,
     monochrome: Monochrome,
     video_levels: VideoLevels,
     letterbox: Letterbox,
     flashing: Flashing,
+    frame_drop: FrameDrop,
     silence: Silence,
     channel_loss: ChannelLoss,
     clipping: Clipping,
@@ -348,6 +414,8 @@ pub struct Detectors {
     loudness: Loudness,
     audio_dropout: AudioDropout,
     stream_loss: StreamLoss,
+    format_change: FormatChange,
+    timestamp: Timestamp,
 }
 
 impl Default for Detectors {
@@ -369,11 +437,13 @@ impl Detectors {
             freeze: Freeze::default(),
             block_corruption: BlockCorruption::default(),
             noise: Noise::default(),
+            blur: Blur::default(),
             past: Past::default(),
             monochrome: Monochrome::default(),
             video_levels: VideoLevels::default(),
             letterbox: Letterbox::default(),
             flashing: Flashing::default(),
+            frame_drop: FrameDrop::default(),
             silence: Silence::default(),
             channel_loss: ChannelLoss::default(),
             clipping: Clipping::default(),
@@ -381,6 +451,8 @@ impl Detectors {
             loudness: Loudness::new(settings.loudness),
             audio_dropout: AudioDropout::default(),
             stream_loss: StreamLoss::default(),
+            format_change: FormatChange::default(),
+            timestamp: Timestamp,
         }
     }
 
@@ -392,10 +464,12 @@ impl Detectors {
         say(self.freeze.observe(features), said);
         say(self.block_corruption.observe(features), said);
         say(self.noise.observe(features), said);
+        say(self.blur.observe(features, &self.past), said);
         say(self.monochrome.observe(features, &self.past), said);
         say(self.video_levels.observe(features, &self.past), said);
         say(self.letterbox.observe(features, &self.past), said);
         say(self.flashing.observe(features), said);
+        say(self.frame_drop.observe(features), said);
         self.past.note(features);
     }
 
@@ -421,7 +495,10 @@ impl Detectors {
 
     /// Looks at what arrives.
     pub fn transport(&mut self, features: &TransportFeatures, said: &mut Observations) {
+        self.frame_drop.arrived(features);
         say(self.stream_loss.observe(features), said);
+        say(self.format_change.observe(features), said);
+        say(self.timestamp.observe(features), said);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The scene a moment ago, for defects that begin in mid-scene: levels, colour, borders.
 
-use crate::features::{Coarse, Correlation, VideoFeatures};
+use crate::features::{Coarse, Correlation, Depth, VideoFeatures};
 use crate::time::MediaTime;
 use std::time::Duration;
 
@@ -14,8 +14,10 @@ const SAME_SCENE: f64 = 0.7;
 
 /// What is changing already for this long is a fade.
 const STEADY: Duration = Duration::from_millis(700);
-/// As little as this is needed to tell.
+/// As little as this is needed to tell of level and colour, ...
 const STEADY_MIN: Duration = Duration::from_millis(150);
+/// ... and of texture, which coders build up after a cut.
+const STEADY_STEPS_MIN: Duration = Duration::from_millis(500);
 /// Numbers remembered of `STEADY` and `AT_ONCE`, `APART` from each other.
 const REMEMBERED: usize = 16;
 
@@ -26,6 +28,10 @@ pub(super) struct Moment {
     pub luma: Vec<f32>,
     pub luma_mean: f64,
     pub saturation: f64,
+    /// Of tiles; empty unless the picture was seen in full.
+    pub steps: Vec<f32>,
+    /// Their mean, of the last picture seen in full.
+    pub steps_mean: f64,
     taken: bool,
 }
 
@@ -34,7 +40,7 @@ pub(super) struct Moment {
 pub(super) struct Past {
     moments: [Moment; 4],
     /// Mean luma and saturation since the cut.
-    numbers: heapless::Deque<(MediaTime, [f64; 2]), REMEMBERED>,
+    numbers: heapless::Deque<(MediaTime, [f64; 3]), REMEMBERED>,
 }
 
 /// What may have changed.
@@ -42,6 +48,7 @@ pub(super) struct Past {
 pub(super) enum Measure {
     Luma,
     Saturation,
+    Steps,
 }
 
 impl Past {
@@ -52,6 +59,7 @@ impl Past {
             for moment in &mut self.moments {
                 moment.taken = false;
                 moment.luma.resize(coarse.len(), 0.0);
+                moment.steps.reserve(coarse.len());
             }
             self.numbers.clear();
         }
@@ -63,22 +71,29 @@ impl Past {
         let [.., last] = &mut self.moments;
         (last.at, last.taken) = (features.stamp.at, true);
         (last.luma_mean, last.saturation) = (features.luma_mean, features.saturation);
+        last.steps_mean = coarse.steps.iter().map(|&step| f64::from(step)).sum::<f64>() / coarse.len().max(1) as f64;
         last.luma.copy_from_slice(&coarse.luma);
+        last.steps.clear();
+        if features.depth == Depth::Full {
+            last.steps.extend_from_slice(&coarse.steps);
+        }
         if self.numbers.is_full() {
             self.numbers.pop_front();
         }
         // Room was just made.
-        let _ = self.numbers.push_back((features.stamp.at, [features.luma_mean, features.saturation]));
+        let numbers = [last.luma_mean, last.saturation, last.steps_mean];
+        let _ = self.numbers.push_back((features.stamp.at, numbers));
     }
 
     /// Whether `measure` kept within `spread` of what it was at `moment` for a while before: no fade was on its way.
     pub fn was_steady(&self, moment: &Moment, measure: Measure, spread: f64) -> bool {
-        let (of, then) = match measure {
-            Measure::Luma => (0, moment.luma_mean),
-            Measure::Saturation => (1, moment.saturation),
+        let (of, then, least) = match measure {
+            Measure::Luma => (0, moment.luma_mean, STEADY_MIN),
+            Measure::Saturation => (1, moment.saturation, STEADY_MIN),
+            Measure::Steps => (2, moment.steps_mean, STEADY_STEPS_MIN),
         };
         let before = || self.numbers.iter().filter(|(at, _)| *at <= moment.at && moment.at.since(*at) <= STEADY);
-        let known = before().next().is_some_and(|(first, _)| moment.at.since(*first) >= STEADY_MIN);
+        let known = before().next().is_some_and(|(first, _)| moment.at.since(*first) >= least);
         known && before().all(|(_, numbers)| (numbers[of] - then).abs() <= spread)
     }
 
@@ -97,6 +112,11 @@ impl Past {
 impl Moment {
     /// Whether `coarse` shows the same scene, at whatever level.
     pub fn is_scene_of(&self, coarse: &Coarse) -> bool {
-        Correlation::of(&self.luma, &coarse.luma).value() >= SAME_SCENE
+        self.alike(coarse) >= SAME_SCENE
+    }
+
+    /// Correlation of the tiles' luma with those of `coarse`, -1 to 1.
+    pub fn alike(&self, coarse: &Coarse) -> f64 {
+        Correlation::of(&self.luma, &coarse.luma).value()
     }
 }

@@ -80,6 +80,7 @@ impl Phase {
             region: None,
             levels: None,
             phrase: "channels are out of phase",
+            change: None,
         }
     }
 }

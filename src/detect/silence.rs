@@ -64,6 +64,7 @@ impl Silence {
             confidence: None,
             region: None,
             levels: None,
+            change: None,
             phrase: match (constant, hum && level >= SILENT_DBFS) {
                 (true, _) => "sound is digital silence",
                 (false, true) => "sound is silent but for hum",

@@ -16,6 +16,10 @@ const STRAY: f64 = 0.25;
 const STEP: f64 = 1.5;
 /// ... and what noise adds to it: its sigma times 2 / sqrt(pi), and a little more.
 const STEP_NOISE: f64 = 1.3;
+/// Chroma this near to neutral is no colour.
+const NEUTRAL: f32 = 12.0;
+/// A neutral picture up to this share of the nominal range is black.
+const BLACK: f32 = 0.1;
 /// Pairs of samples that `across` sums over in a whole cell.
 const PAIRS: f64 = 240.0;
 
@@ -29,6 +33,11 @@ impl SolidColour {
     /// Looks at one picture.
     pub fn observe(&mut self, features: &VideoFeatures) -> Observation {
         let (share, colour) = self.measure(features);
+        // Black is a defect of its own, watched or not.
+        let (black, white) = features.range.black_white();
+        let dark = |luma: f32| luma <= f32::from(black) + BLACK * (f32::from(white) - f32::from(black));
+        let is_black = colour.is_none_or(|[_, cb, cr]| is_neutral(cb, cr)) && dark(features.luma_mean as f32);
+        let share = if is_black { 0.0 } else { share };
         // A light look cannot tell texture and colour: it can only say that there is none.
         let presence = match (LEVELS.judge(share), features.depth) {
             (Presence::Absent, _) => Presence::Absent,
@@ -83,10 +92,14 @@ impl SolidColour {
     }
 }
 
+fn is_neutral(cb: f32, cr: f32) -> bool {
+    (cb - 128.0).hypot(cr - 128.0) < NEUTRAL
+}
+
 /// What a person calls it. Without chroma worth the name it is grey or white; else the nearest hue (ITU-R BT.601).
 fn phrase([luma, cb, cr]: [f32; 3]) -> &'static str {
     let (b, r) = (cb - 128.0, cr - 128.0);
-    if b.hypot(r) < 12.0 {
+    if is_neutral(cb, cr) {
         return if luma > 200.0 { "picture is all white" } else { "picture is all grey" };
     }
     match (r.atan2(b).to_degrees() + 360.0) % 360.0 {
@@ -130,6 +143,8 @@ mod tests {
         assert_eq!(said(&sky, &sky).presence, Presence::Absent);
         let checks = Picture::new(|x, y| if (x / 8 + y / 8) % 2 == 0 { 100.0 } else { 140.0 });
         assert_eq!(said(&checks, &checks).presence, Presence::Absent, "each cell has the same mean");
+        let black = Picture::new(|_, _| 20.0);
+        assert_eq!(said(&black, &black).presence, Presence::Absent, "it has a name of its own");
         let halves = Picture::new(|_, _| 90.0).colours(|x, _| if x < 160 { (60, 128) } else { (190, 128) });
         assert_eq!(said(&halves, &halves).presence, Presence::Absent);
         assert_eq!(said(&Picture::hills(0.0), &Picture::hills(1.0)).presence, Presence::Absent);

@@ -58,6 +58,7 @@ impl StreamLoss {
             region: None,
             levels: None,
             phrase,
+            change: None,
         }
     }
 }

@@ -1,10 +1,14 @@
 //! The picture in a few hundred tiles: enough to tell scenes, colours and flashes, and cheap to keep.
 
 use super::Grid;
+use crate::kernels::LumaCell;
 
 /// Most tiles in a row and in a column.
 const COLUMNS_MAX: usize = 32;
 const ROWS_MAX: usize = 18;
+
+/// Pairs of neighbours across in a whole cell.
+const PAIRS: f32 = 240.0;
 
 /// Means over tiles of whole cells, row by row.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +23,8 @@ pub struct Coarse {
     pub cb: Vec<f32>,
     /// Mean Cr, as `cb`.
     pub cr: Vec<f32>,
+    /// Mean step between samples side by side, code values: across alone, which the lines of fields do not change.
+    pub steps: Vec<f32>,
     /// Cells in each column and row of tiles.
     wide: Vec<u8>,
     high: Vec<u8>,
@@ -26,6 +32,9 @@ pub struct Coarse {
 }
 
 impl Coarse {
+    /// Most tiles of a picture.
+    pub const TILES_MAX: usize = COLUMNS_MAX * ROWS_MAX;
+
     /// For a picture of `grid`, all 0.
     pub fn of(grid: Grid, chroma: bool) -> Self {
         let (columns, rows) = (grid.columns.min(COLUMNS_MAX), grid.rows.min(ROWS_MAX));
@@ -38,6 +47,7 @@ impl Coarse {
         Self {
             columns,
             rows,
+            steps: tiles.clone(),
             luma: tiles,
             cb: colours.clone(),
             cr: colours,
@@ -65,6 +75,25 @@ impl Coarse {
         }
     }
 
+    /// Takes in steps of all cells, of pictures seen in full.
+    pub(super) fn take_steps(&mut self, cells: &[LumaCell]) {
+        let Self { columns, steps, wide, high, sums, .. } = self;
+        let mut rest = cells;
+        for (out, &high) in steps.chunks_exact_mut((*columns).max(1)).zip(&*high) {
+            sums.fill(0);
+            for _ in 0..high {
+                for (sum, &wide) in sums.iter_mut().zip(&*wide) {
+                    let (cells, after) = rest.split_at(usize::from(wide).min(rest.len()));
+                    rest = after;
+                    *sum += cells.iter().map(|cell| u32::from(cell.across)).sum::<u32>();
+                }
+            }
+            for ((out, &sum), &wide) in out.iter_mut().zip(&*sums).zip(&*wide) {
+                *out = sum as f32 / (PAIRS * f32::from(wide) * f32::from(high));
+            }
+        }
+    }
+
     /// Takes in chroma of all cells, code values times 16.
     pub(super) fn take_chroma(&mut self, cb: &[u16], cr: &[u16]) {
         let Self { columns, cb: cb_out, cr: cr_out, wide, high, sums, .. } = self;
@@ -88,9 +117,14 @@ impl Coarse {
 
     /// Standard deviation of the tiles' luma, code values.
     pub fn deviation(&self) -> f64 {
-        let count = self.luma.len().max(1) as f64;
+        Self::deviation_of(&self.luma)
+    }
+
+    /// Standard deviation of `tiles`.
+    pub fn deviation_of(tiles: &[f32]) -> f64 {
+        let count = tiles.len().max(1) as f64;
         let (sum, squares) =
-            self.luma.iter().map(|&v| f64::from(v)).fold((0.0, 0.0), |(sum, squares), v| (sum + v, squares + v * v));
+            tiles.iter().map(|&v| f64::from(v)).fold((0.0, 0.0), |(sum, squares), v| (sum + v, squares + v * v));
         (squares / count - (sum / count).powi(2)).max(0.0).sqrt()
     }
 

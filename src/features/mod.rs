@@ -15,5 +15,5 @@ pub use coarse::Coarse;
 pub use correlation::Correlation;
 pub use grid::Grid;
 pub use loudness::{GATE_LUFS, Loudness, lufs};
-pub use transport::{TransportFeatures, TransportTracker};
+pub use transport::{Arrival, TransportFeatures, TransportTracker};
 pub use video::{Depth, Lines, VideoAnalyzer, VideoFeatures};

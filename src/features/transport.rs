@@ -1,6 +1,6 @@
 //! What arrives and what does not: gaps in picture and sound, on the source's own axis.
 
-use crate::frame::{AudioBlock, Frame};
+use crate::frame::{AudioBlock, ClockJump, FieldOrder, Frame};
 use crate::time::{MediaTime, Stamp};
 use std::time::Duration;
 
@@ -17,6 +17,29 @@ pub struct TransportFeatures {
     pub audio_until: Option<MediaTime>,
     /// The gap that this very unit ended.
     pub gap_ended: Option<(MediaTime, MediaTime)>,
+    /// The picture that this very unit is.
+    pub picture: Option<Arrival>,
+    /// The sound that this very unit is: its place, samples per second, channels.
+    pub sound: Option<(MediaTime, u32, u16)>,
+    /// The clock of a stream jumps here.
+    pub jump: Option<(MediaTime, ClockJump)>,
+    /// What comes from here on does not follow what came before: opened anew, or pictures were left out here.
+    pub interrupted: bool,
+}
+
+/// How a picture came.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Arrival {
+    /// Its place.
+    pub at: MediaTime,
+    /// Time since the picture before it; `None` where that is not known.
+    pub step: Option<Duration>,
+    /// Transport or decoder complained.
+    pub damaged: bool,
+    /// Width and height, in luma samples.
+    pub size: (u32, u32),
+    /// Field order, as flagged.
+    pub field_order: FieldOrder,
 }
 
 /// A stream is joined at its next key picture, which may be as far away as the longest GOP in use.
@@ -30,6 +53,8 @@ const LASTS_MAX: Duration = Duration::from_millis(200);
 pub struct TransportTracker {
     now: TransportFeatures,
     last_picture: Option<MediaTime>,
+    /// Nothing was left out since.
+    follows: bool,
 }
 
 impl TransportTracker {
@@ -39,7 +64,7 @@ impl TransportTracker {
         let join = stamp.at.plus(JOIN_MAX);
         self.now.video_until = video.then_some(self.now.video_until.unwrap_or(join));
         self.now.audio_until = audio.then_some(self.now.audio_until.unwrap_or(join));
-        self.seen(stamp)
+        self.interrupted(stamp)
     }
 
     /// The source cannot be reached.
@@ -54,17 +79,31 @@ impl TransportTracker {
         self.seen(stamp)
     }
 
+    /// The clock of a stream jumped.
+    pub fn jumped(&mut self, stamp: Stamp, jump: ClockJump) -> TransportFeatures {
+        TransportFeatures { jump: Some((stamp.at, jump)), ..self.interrupted(stamp) }
+    }
+
     /// A picture came.
     pub fn picture(&mut self, frame: &Frame) -> TransportFeatures {
         let at = frame.stamp.at;
-        let step = self.last_picture.map_or(Duration::ZERO, |last| at.since(last));
-        self.last_picture = Some(at);
+        let step = self.last_picture.replace(at).map(|last| at.since(last));
+        let follows = std::mem::replace(&mut self.follows, true);
+        let known = step.filter(|_| follows);
+        let step = step.unwrap_or(Duration::ZERO);
         let gap = self.now.video_until.map(|until| (until, at));
         // A picture lasts until the next; how long this one will, the step before it tells.
         self.now.video_until = Some(at.plus(step.min(LASTS_MAX)));
         self.now.unreachable_since = None;
         let mut features = self.seen(frame.stamp);
         features.gap_ended = gap;
+        features.picture = Some(Arrival {
+            at,
+            step: known,
+            damaged: frame.info.decode.any(),
+            size: (frame.info.width as u32, frame.info.height as u32),
+            field_order: frame.info.field_order,
+        });
         features
     }
 
@@ -73,7 +112,7 @@ impl TransportTracker {
         let gap = self.now.video_until.map(|until| (until, stamp.at));
         self.now.video_until = self.now.video_until.max(Some(stamp.at.plus(LASTS_MAX)));
         self.now.unreachable_since = None;
-        let mut features = self.seen(stamp);
+        let mut features = self.interrupted(stamp);
         features.gap_ended = gap;
         features
     }
@@ -87,7 +126,13 @@ impl TransportTracker {
         self.now.unreachable_since = None;
         let mut features = self.seen(block.stamp);
         features.gap_ended = gap;
+        features.sound = Some((at, block.rate, block.channels));
         features
+    }
+
+    fn interrupted(&mut self, stamp: Stamp) -> TransportFeatures {
+        self.follows = false;
+        TransportFeatures { interrupted: true, ..self.seen(stamp) }
     }
 
     fn seen(&mut self, stamp: Stamp) -> TransportFeatures {

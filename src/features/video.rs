@@ -93,7 +93,7 @@ pub struct VideoFeatures {
     pub cb: Vec<u16>,
     /// Mean Cr of each cell, as `cb`.
     pub cr: Vec<u16>,
-    /// The picture in a few hundred tiles; their chroma is that of the last picture seen in full.
+    /// The picture in a few hundred tiles; their chroma and steps are of the last picture seen in full.
     pub coarse: Coarse,
     /// Mean distance of the cells' chroma from neutral, |Cb - 128| + |Cr - 128|, code values; 0 without chroma.
     pub saturation: f64,
@@ -297,6 +297,9 @@ impl VideoAnalyzer {
         features.change = mean_difference(&features.means, &features.means_before);
         let other = features.alike < CUT_ALIKE || both.deviation() < FLAT;
         features.cut = !features.first && features.change > CUT_CHANGE && other;
+        if features.depth == Depth::Full {
+            features.coarse.take_steps(&features.cells);
+        }
         if features.depth == Depth::Full && !features.cb.is_empty() {
             features.coarse.take_chroma(&features.cb, &features.cr);
             features.saturation = (from_neutral(&features.cb) + from_neutral(&features.cr)) / 16.0;

@@ -176,6 +176,15 @@ impl Samples for Arc<OwnedSamples> {
     }
 }
 
+/// The clock of a stream was set anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockJump {
+    /// How far it moved beyond what was due, nanoseconds; negative: back.
+    pub by_ns: i64,
+    /// Nobody has heard of it: it was not signalled, and the other stream has not told it already.
+    pub told: bool,
+}
+
 /// A block of sound: interleaved samples, full scale is 1.0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AudioBlock {

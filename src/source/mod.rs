@@ -19,7 +19,7 @@ pub use pattern::{Pattern, PatternSource};
 pub use reconnect::Backoff;
 
 use crate::budget::Share;
-use crate::frame::{AudioBlock, Frame};
+use crate::frame::{AudioBlock, ClockJump, Frame};
 use crate::time::{Clock, Stamp};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub enum Unit {
     Audio(AudioBlock),
     /// A picture came that was not decoded, to keep to the budget.
     Passed(Stamp),
+    /// The clock of a stream jumps here. What comes stays on the same axis.
+    Jump(Stamp, ClockJump),
     /// Nothing arrived for a while (live sources, several times per second).
     Idle(Stamp),
     /// The source cannot be reached; it is being opened again. Repeated for each failed attempt.

@@ -73,7 +73,11 @@ fn without_clock(mut unit: Unit) -> Unit {
     let stamp = match &mut unit {
         Unit::Video(frame) => &mut frame.stamp,
         Unit::Audio(block) => &mut block.stamp,
-        Unit::Passed(stamp) | Unit::Idle(stamp) | Unit::Lost { stamp, .. } | Unit::Opened { stamp, .. } => stamp,
+        Unit::Passed(stamp)
+        | Unit::Jump(stamp, _)
+        | Unit::Idle(stamp)
+        | Unit::Lost { stamp, .. }
+        | Unit::Opened { stamp, .. } => stamp,
         Unit::Format(_) | Unit::End => return unit,
     };
     stamp.arrived = Mono(u64::try_from(stamp.at.0).unwrap_or(0));

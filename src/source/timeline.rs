@@ -35,6 +35,8 @@ struct Line {
     unmoved: u32,
     last: Option<i64>,
     step: i64,
+    /// The stamps to come jump by so much.
+    expected: Option<i64>,
 }
 
 /// Maps stamps of both streams onto one axis.
@@ -81,6 +83,17 @@ impl Timeline {
         }
     }
 
+    /// The clock of a stream was set `by_ns` further: a step of about that size leaves no gap.
+    pub fn expect(&mut self, track: Track, by_ns: i64) {
+        self.lines[track as usize].expected = Some(by_ns);
+    }
+
+    /// Where a stream has come to.
+    pub fn end(&self, track: Track) -> MediaTime {
+        let line = self.lines[track as usize];
+        MediaTime(line.last.map_or(0, |last| last + line.step))
+    }
+
     /// The place of a unit whose stamp is `raw_ns` and which lasts `duration_ns` (0: unknown).
     pub fn place(&mut self, track: Track, raw_ns: i64, duration_ns: i64, arrived: Mono) -> MediaTime {
         let line = self.lines[track as usize];
@@ -92,7 +105,9 @@ impl Timeline {
                 return self.go_on_as_before(track, raw_ns + before, before);
             }
             let step = raw_ns + line.offset - last_at;
-            if !(-BACK_MAX..=FORWARD_MAX).contains(&step) {
+            if let Some(by) = line.expected.filter(|by| (step - by).abs() <= BEHIND_MAX) {
+                self.set(track, line.offset - by);
+            } else if !(-BACK_MAX..=FORWARD_MAX).contains(&step) {
                 self.jump(track, last_at + gap - raw_ns);
             }
         }
@@ -126,11 +141,16 @@ impl Timeline {
 
     fn jump(&mut self, track: Track, offset: i64) {
         let other = self.lines[1 - track as usize].offset;
+        // The other stream has jumped already, or will: keep sound and picture together.
+        self.set(track, if (other - offset).abs() <= APART_MAX { other } else { offset });
+    }
+
+    fn set(&mut self, track: Track, offset: i64) {
         let line = &mut self.lines[track as usize];
         line.before_jump = Some(line.offset);
         line.unmoved = 0;
-        // The other stream has jumped already, or will: keep sound and picture together.
-        line.offset = if (other - offset).abs() <= APART_MAX { other } else { offset };
+        line.expected = None;
+        line.offset = offset;
     }
 }
 
@@ -184,6 +204,24 @@ mod tests {
             let raw = if n == 5 { FRAME } else { 3 * S + n * FRAME };
             let at = timeline.place(Track::Video, raw, FRAME, Mono(0)).0;
             assert!((at - 3 * S - n * FRAME).abs() <= FRAME, "{n}: {at}");
+        }
+    }
+
+    #[test]
+    fn a_jump_that_is_known_leaves_no_gap() {
+        for by in [1_200_000_000, -700_000_000] {
+            let mut timeline = Timeline::new(false);
+            timeline.anchor(0, Mono(0));
+            for track in [Track::Video, Track::Audio] {
+                timeline.place(track, 10 * S, FRAME, Mono(0));
+            }
+            for track in [Track::Video, Track::Audio] {
+                timeline.expect(track, by);
+                assert_eq!(timeline.end(track), MediaTime(10 * S + FRAME));
+                assert_eq!(timeline.place(track, 10 * S + FRAME, FRAME, Mono(0)), MediaTime(10 * S + FRAME));
+                let at = timeline.place(track, 10 * S + 2 * FRAME + by, FRAME, Mono(0));
+                assert_eq!(at, MediaTime(10 * S + 2 * FRAME), "{by}");
+            }
         }
     }
 

@@ -52,6 +52,8 @@ struct AudioTrack {
 pub(in crate::source) struct Decoder {
     video: Option<VideoTrack>,
     audio: Option<AudioTrack>,
+    /// Size, sampling and channels as they were told.
+    shape: [u32; 4],
     /// Damaged packets and pictures, and decoder errors, so far.
     pub errors: u64,
 }
@@ -60,7 +62,9 @@ impl Decoder {
     /// Decoders for streams; one that no decoder fits is left out. `named`: the video decoder that is tried first.
     pub(in crate::source) fn new(video: Option<Found>, audio: Option<Found>, named: Option<&str>) -> Self {
         let video = video.and_then(|found| open_video(found, named));
-        Self { video, audio: audio.and_then(open_audio), errors: 0 }
+        let mut decoder = Self { video, audio: audio.and_then(open_audio), shape: [0; 4], errors: 0 };
+        decoder.shape = decoder.shape();
+        decoder
     }
 
     /// Whether pictures can come.
@@ -108,11 +112,31 @@ impl Decoder {
     /// Decodes one packet and appends what came of it.
     pub(in crate::source) fn feed(&mut self, parcel: &Parcel, timeline: &mut Timeline, out: &mut VecDeque<Unit>) {
         let index = Some(parcel.packet.stream());
+        let track =
+            if index == self.video.as_ref().map(|track| track.found.index) { Track::Video } else { Track::Audio };
+        if let Some(jump) = parcel.jump {
+            timeline.expect(track, jump.by_ns);
+            if jump.told && timeline.anchored() {
+                let at = timeline.end(track);
+                out.push_back(Unit::Jump(Stamp { at, arrived: parcel.arrived }, jump));
+            }
+        }
         if index == self.video.as_ref().map(|track| track.found.index) {
             self.feed_video(parcel, timeline, out);
         } else if index == self.audio.as_ref().map(|track| track.found.index) {
             self.feed_audio(parcel, timeline, out);
         }
+        let shape = self.shape();
+        if std::mem::replace(&mut self.shape, shape) != shape {
+            out.push_back(Unit::Format(self.format()));
+        }
+    }
+
+    fn shape(&self) -> [u32; 4] {
+        let (width, height) =
+            self.video.as_ref().map_or((0, 0), |track| (track.decoder.width(), track.decoder.height()));
+        let sound = self.audio.as_ref().map(|track| &track.decoder);
+        [width, height, sound.map_or(0, |sound| sound.rate()), sound.map_or(0, |sound| u32::from(sound.channels()))]
     }
 
     /// The input ended: appends what the decoders still hold.

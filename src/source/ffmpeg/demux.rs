@@ -1,6 +1,9 @@
 //! Opens an input and takes it apart into packets.
 
 use super::super::{Error, Input};
+use super::clocks::{Clocks, Ticks};
+use super::ts_bytes;
+use crate::frame::ClockJump;
 use crate::time::{Clock, Mono};
 use ffmpeg_next as ff;
 use std::path::Path;
@@ -11,6 +14,9 @@ use std::time::Duration;
 /// Demuxers that may be chosen by probing. FFmpeg also has some that make a "video" of any text file.
 const FORMATS: &str = "mpegts,mpeg,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,hls,dash,rtsp,rtp,sdp,flv,live_flv,avi,asf,\
     wav,w64,mp3,aac,ac3,eac3,flac,ogg,mpegvideo,h264,hevc,m4v,yuv4mpegpipe,nut,mxf,caf,aiff,ivf";
+
+/// Formats that carry stamps as they were sent.
+const CLOCKED: [&str; 4] = ["mpegts", "mpeg", "flv", "live_flv"];
 
 /// How long opening may take: more than the longest GOP in use and the probing of FFmpeg (5 s).
 const OPEN_LIMIT: Duration = Duration::from_secs(20);
@@ -35,6 +41,8 @@ pub(in crate::source) struct Parcel {
     pub arrived: Mono,
     /// Packets before it were lost because we did not fetch them in time.
     pub after_loss: bool,
+    /// The clock of its stream jumps here.
+    pub jump: Option<ClockJump>,
 }
 
 /// Makes blocking calls of FFmpeg return: after a time, or when the owner wants to stop.
@@ -61,6 +69,10 @@ pub(in crate::source) struct Demuxer {
     read_limit: Duration,
     video: Option<usize>,
     audio: Option<usize>,
+    /// Where jumps of the clock mean something; the container's index or playlist tells of them elsewhere.
+    clocks: Option<Clocks>,
+    /// The same bytes, where they are a transport stream in a file.
+    bytes: Option<std::fs::File>,
 }
 
 /// Why no packet came.
@@ -94,7 +106,13 @@ impl Demuxer {
         if video.is_none() && audio.is_none() {
             return Err(Error::NotMedia(input.display()));
         }
-        Ok(Self { input: context, patience, read_limit, video, audio })
+        let format = context.format().name().to_owned();
+        let clocks = CLOCKED.contains(&format.as_str()).then(|| Clocks::new(input.paces_itself()));
+        let bytes = match input {
+            Input::File(path) if format == "mpegts" => std::fs::File::open(path).ok(),
+            _ => None,
+        };
+        Ok(Self { input: context, patience, read_limit, video, audio, clocks, bytes })
     }
 
     /// The video stream, if there is one.
@@ -125,6 +143,20 @@ impl Demuxer {
         Some(super::decode::nanos(stamp, base))
     }
 
+    fn clock_jump(&mut self, parcel: &Parcel) -> Option<ClockJump> {
+        let packet = &parcel.packet;
+        let base = self.input.stream(packet.stream())?.time_base();
+        let ticks = Ticks {
+            due: self.decode_time_ns(parcel)?,
+            lasts: super::decode::nanos(packet.duration(), base),
+            arrived: parcel.arrived,
+            corrupt: packet.is_corrupt(),
+        };
+        let which = usize::from(Some(packet.stream()) != self.video);
+        let (bytes, at) = (&mut self.bytes, u64::try_from(packet.position()).ok());
+        self.clocks.as_mut()?.observe(which, ticks, || ts_bytes::look(bytes.as_mut()?, at?))
+    }
+
     /// The next packet of a watched stream. Blocks up to the read limit.
     pub(in crate::source) fn read(&mut self) -> Result<Parcel, ReadEnd> {
         self.patience.grant(self.read_limit);
@@ -132,7 +164,10 @@ impl Demuxer {
             let mut packet = ff::Packet::empty();
             match packet.read(&mut self.input) {
                 Ok(()) if Some(packet.stream()) == self.video || Some(packet.stream()) == self.audio => {
-                    return Ok(Parcel { packet, arrived: self.patience.clock.mono(), after_loss: false });
+                    let mut parcel =
+                        Parcel { packet, arrived: self.patience.clock.mono(), after_loss: false, jump: None };
+                    parcel.jump = self.clock_jump(&parcel);
+                    return Ok(parcel);
                 }
                 // Other streams' packets, and single bad ones that a demuxer can step over.
                 Ok(()) | Err(ff::Error::InvalidData) if !self.patience.is_over() => {}

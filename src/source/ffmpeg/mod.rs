@@ -1,5 +1,6 @@
 //! The edge to FFmpeg's libraries: the only folder that names them.
 
+mod clocks;
 mod complaints;
 mod decode;
 mod demux;
@@ -7,6 +8,7 @@ mod economy;
 mod narrow;
 mod picture;
 mod sound;
+mod ts_bytes;
 
 pub use complaints::silence_library_log;
 pub(super) use decode::Decoder;
