@@ -17,6 +17,7 @@ pub mod wire;
 pub mod outbox;
 pub mod mqtt;
 pub mod pipeline;
+pub mod report;
 pub mod config;
 pub mod daemon;
 pub mod cli;

@@ -4,7 +4,7 @@ use crate::alert::{Alert, ClearedBy, Incidents, Transition};
 use crate::budget::Effort;
 use crate::detect::{Defect, Detectors, Observation, Observations};
 use crate::evidence;
-use crate::features::{AudioAnalyzer, Depth, TransportFeatures, TransportTracker, VideoAnalyzer};
+use crate::features::{AudioAnalyzer, Depth, TransportFeatures, TransportTracker, VideoAnalyzer, VideoFeatures};
 use crate::frame::{AudioBlock, Frame};
 use crate::health::{Coverage, Rate, Signal, SourceStatus};
 use crate::ids::{IncidentIds, SourceId};
@@ -99,6 +99,11 @@ impl Pipeline {
     /// What the detectors said of the last unit, in order of time.
     pub fn said(&self) -> &[(Stamp, Observation)] {
         &self.said
+    }
+
+    /// What was measured of the last picture that was looked at.
+    pub fn features(&self) -> &VideoFeatures {
+        self.video.features()
     }
 
     /// Takes `unit` through all stages and appends what is news.

@@ -7,6 +7,7 @@ use crate::detect::{Defect, Severity};
 use crate::health::{Machine, own_cpu_time};
 use crate::ids::{BootId, DeviceId, IncidentIds, SourceId, StartCount};
 use crate::pipeline::{self, Pipeline};
+use crate::report::Report;
 use crate::source::{Context, Input, Source, Unit};
 use crate::time::{Clock, Mono, SystemClock};
 use crate::wire::{self, Summary, Teller};
@@ -39,6 +40,9 @@ pub(super) struct Options {
     /// Write the pictures of incidents into this folder
     #[arg(long, value_name = "FOLDER")]
     pictures: Option<PathBuf>,
+    /// Write one HTML page with a timeline, the pictures of incidents and the measured curves
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Look at less, as the daemon does when its budget is short: 0 is all, 7 is key pictures alone
     #[arg(long, value_name = "STEP", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=i64::from(Step::LAST.number())))]
     effort: u8,
@@ -94,6 +98,7 @@ pub(super) fn run(options: &Options) -> Result<u8, Failure> {
     let step = Step::from_number(options.effort);
     context.share.set_step(step);
     let mut source = Source::open_offline(&input, &context).map_err(|error| Failure::environment(&error))?;
+    let page = options.report.as_deref().map(output::Draft::begin).transpose()?;
     let mut analysis = Analysis::new(options, settings);
     analysis.pipeline.set_effort(step.effort().unwrap_or(Effort::FULL));
     let pace = options.realtime.then(|| clock.clone() as Arc<dyn Clock>);
@@ -106,6 +111,9 @@ pub(super) fn run(options: &Options) -> Result<u8, Failure> {
         output::complain(&format!("{}: ended early: {reason}", input.display()));
     }
     let mut summary = analysis.summary(&input, source.errors());
+    if let (Some(page), Some(report)) = (page, &analysis.report) {
+        page.finish(report.page(&summary).as_bytes())?;
+    }
     summary.wall_s = clock.mono().since(began).as_secs_f64();
     summary.cpu_s = own_cpu_time().saturating_sub(cpu_before).as_secs_f64();
     analysis.print_summary(summary);
@@ -123,7 +131,13 @@ fn settings(options: &Options) -> Result<pipeline::Settings, Failure> {
         Some(path) => detect_settings(path, options.source.as_deref())?,
     };
     let detect = crate::detect::Settings::default();
-    Ok(pipeline::Settings { source, incidents, detect, kernels, evidence: options.pictures.is_some() })
+    Ok(pipeline::Settings {
+        source,
+        incidents,
+        detect,
+        kernels,
+        evidence: options.pictures.is_some() || options.report.is_some(),
+    })
 }
 
 fn detect_settings(path: &Path, wanted: Option<&str>) -> Result<crate::alert::Settings, Failure> {
@@ -149,6 +163,7 @@ struct Analysis<'a> {
     pipeline: Pipeline,
     kernels: &'static str,
     watched: Vec<Defect>,
+    report: Option<Report>,
     alerts: Vec<Alert>,
     /// Events already told, for one JSON document at the end.
     told: Vec<Vec<u8>>,
@@ -167,6 +182,7 @@ impl<'a> Analysis<'a> {
             options,
             kernels: settings.kernels.level().name(),
             raised: watched.iter().map(|defect| (defect.name(), 0)).collect(),
+            report: options.report.is_some().then(|| Report::new(&watched)),
             watched,
             pipeline: Pipeline::new(settings, ids),
             alerts: Vec::new(),
@@ -186,6 +202,10 @@ impl<'a> Analysis<'a> {
             self.blocks += u64::from(matches!(unit, Unit::Audio(_)));
             let ended = matches!(unit, Unit::End);
             self.pipeline.step(unit, &mut self.alerts);
+            if let Some(report) = &mut self.report {
+                report.look(&self.pipeline);
+                self.alerts.iter().for_each(|alert| report.tell(alert));
+            }
             for alert in std::mem::take(&mut self.alerts) {
                 self.tell(&alert);
             }

@@ -1,6 +1,50 @@
 //! Writing for people and pipes.
 
+use super::Failure;
+use std::fs::File;
 use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+/// A file that is there whole or not at all. It is begun before the work whose result it holds, so that a place that
+/// cannot be written is told at once.
+pub(super) struct Draft {
+    path: PathBuf,
+    part: PathBuf,
+    file: File,
+}
+
+impl Draft {
+    /// Begins the file that will stand at `path`.
+    pub(super) fn begin(path: &Path) -> Result<Self, Failure> {
+        let refuse = |reason: String| Failure {
+            code: super::ENVIRONMENT,
+            text: format!("{}: cannot be written: {reason}", path.display()),
+        };
+        let name = path.file_name().filter(|_| !path.is_dir()).ok_or_else(|| refuse("is a directory".to_owned()))?;
+        let mut part = std::ffi::OsString::from(".");
+        part.push(name);
+        part.push(format!(".{}.part", std::process::id()));
+        let part = path.with_file_name(part);
+        let file = File::create(&part).map_err(|error| refuse(error.to_string()))?;
+        Ok(Self { path: path.to_owned(), part, file })
+    }
+
+    /// Writes `content`, and puts the file where it belongs.
+    pub(super) fn finish(mut self, content: &[u8]) -> Result<(), Failure> {
+        let written = self.file.write_all(content).and_then(|()| self.file.sync_all());
+        written.and_then(|()| std::fs::rename(&self.part, &self.path)).map_err(|error| Failure {
+            code: super::ENVIRONMENT,
+            text: format!("{}: cannot be written: {error}", self.path.display()),
+        })
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Nothing is there any more when it was finished.
+        let _ = std::fs::remove_file(&self.part);
+    }
+}
 
 /// One text on standard output, with a line's end.
 pub(super) fn print(text: &str) {

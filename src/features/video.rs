@@ -191,6 +191,11 @@ impl VideoAnalyzer {
         self.previous.as_ref()
     }
 
+    /// What was measured of it.
+    pub fn features(&self) -> &VideoFeatures {
+        &self.features
+    }
+
     /// Forgets the picture before: what comes next does not follow it.
     pub fn restart(&mut self) {
         self.previous = None;

@@ -26,6 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "time", "ids",
         ],
     ),
+    ("report", &["pipeline", "wire", "alert", "detect", "time", "ids"]),
     ("config", &["mqtt", "outbox", "alert", "detect", "source", "health", "budget", "ids"]),
     (
         "daemon",
@@ -37,8 +38,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "daemon", "config", "pipeline", "wire", "alert", "detect", "features", "source", "budget", "health",
-            "kernels", "frame", "time", "ids",
+            "daemon", "config", "report", "pipeline", "wire", "alert", "detect", "features", "source", "budget",
+            "health", "kernels", "frame", "time", "ids",
         ],
     ),
 ];

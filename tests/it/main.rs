@@ -10,6 +10,7 @@ mod bad_input;
 mod broker;
 mod determinism;
 mod economy;
+mod report;
 mod schemas;
 mod streams;
 mod support;
