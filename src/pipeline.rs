@@ -3,7 +3,7 @@
 use crate::alert::{Alert, ClearedBy, Incidents, Transition};
 use crate::budget::Effort;
 use crate::detect::{Defect, Detectors, Observation, Observations};
-use crate::evidence;
+use crate::evidence::{self, Heat, Past, Shown};
 use crate::features::{AudioAnalyzer, Depth, TransportFeatures, TransportTracker, VideoAnalyzer};
 use crate::frame::{AudioBlock, Frame};
 use crate::health::{Coverage, Rate, Signal, SourceStatus};
@@ -46,6 +46,9 @@ pub struct Pipeline {
     effort: Effort,
     /// Pictures that were looked at in full because of a doubt, less those that were not.
     doubted: u32,
+    /// For evidence: what was before, and where damage was.
+    past: Past,
+    heat: Heat,
     /// What the detectors said of the last unit, and of which moment.
     said: Vec<(Stamp, Observation)>,
     now: Stamp,
@@ -66,6 +69,8 @@ impl Pipeline {
             coverage: Coverage::default(),
             effort: Effort::FULL,
             doubted: 0,
+            past: Past::default(),
+            heat: Heat::default(),
             said: Vec::new(),
             now: Stamp::default(),
         }
@@ -129,6 +134,7 @@ impl Pipeline {
                 self.status.reconnects += u64::from(self.status.format.is_some());
                 self.status.format = Some(format);
                 self.video.restart();
+                self.past.restart();
                 let features = self.transport.opened(stamp, video, audio);
                 self.arrived(&features, alerts);
             }
@@ -149,6 +155,7 @@ impl Pipeline {
     pub fn suspend(&mut self, alerts: &mut Vec<Alert>) {
         self.stop(alerts);
         self.video.restart();
+        self.past.restart();
         self.status.signal = Signal::Connecting;
         (self.status.fps, self.status.coverage) = (0.0, 0.0);
     }
@@ -176,8 +183,25 @@ impl Pipeline {
         self.status.luma_mean = Some((features.luma_mean - f64::from(black)) / span);
         let mut said = Observations::new();
         self.detectors.video(features, &mut said);
-        self.incidents.update(features.stamp, &said, alerts);
-        note(&mut self.said, features.stamp, &said);
+        let (stamp, full) = (features.stamp, features.depth == Depth::Full);
+        self.incidents.update(stamp, &said, alerts);
+        note(&mut self.said, stamp, &said);
+        if self.evidence && full {
+            self.remember();
+        }
+    }
+
+    /// Keeps what pictures of alerts to come will show besides their moment.
+    fn remember(&mut self) {
+        if self.incidents.is_seen(Defect::BlockCorruption) {
+            self.heat.note(self.detectors.flagged_cells());
+        } else {
+            self.heat.forget();
+        }
+        // While something is about to be raised, the copies stay those from before it.
+        if let Some(frame) = self.video.last_picture().filter(|_| !self.incidents.is_pending()) {
+            self.past.take(frame);
+        }
     }
 
     fn sound(&mut self, block: &AudioBlock, alerts: &mut Vec<Alert>) {
@@ -233,12 +257,16 @@ impl Pipeline {
                 (_, Transition::Updated) => false,
                 (_, Transition::Raised | Transition::Cleared { .. }) => true,
             };
-            let marks: &[bool] = match alert.defect {
-                Defect::BlockCorruption if open => self.detectors.flagged_cells(),
-                _ => &[],
+            let shown = match open {
+                true => Shown {
+                    region: alert.region,
+                    before: self.past.before(alert.onset),
+                    heat: if alert.defect == Defect::BlockCorruption { self.heat.cells() } else { &[] },
+                },
+                false => Shown::default(),
             };
             if pictured {
-                alert.evidence = evidence::picture(frame, alert.region.filter(|_| open), marks);
+                alert.evidence = evidence::picture(frame, shown);
             }
         }
     }

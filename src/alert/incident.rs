@@ -62,6 +62,16 @@ impl Incidents {
         self.lines.iter().filter_map(|line| line.open().map(|open| (&open.id, line.defect, open.severity)))
     }
 
+    /// Whether a defect is seen that is not raised yet.
+    pub fn is_pending(&self) -> bool {
+        self.lines.iter().any(Line::is_pending)
+    }
+
+    /// Whether `defect` is seen now, or its incident is open.
+    pub fn is_seen(&self, defect: Defect) -> bool {
+        self.lines.iter().any(|line| line.defect == defect && line.is_seen())
+    }
+
     /// Whether a cause explains this line's defect now; notes with the cause that it does.
     fn cover(&mut self, index: usize) -> Cover {
         let (effect, seen) = (self.lines[index].defect, self.lines[index].is_seen());

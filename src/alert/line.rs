@@ -108,6 +108,11 @@ impl Line {
         matches!(self.phase, Phase::Pending { .. } | Phase::Open(_))
     }
 
+    /// Whether its defect is there, and not for long enough yet.
+    pub fn is_pending(&self) -> bool {
+        matches!(self.phase, Phase::Pending { .. })
+    }
+
     /// Whether an incident is raised and goes on.
     pub fn is_raised(&self) -> bool {
         matches!(self.phase, Phase::Open(_))

@@ -15,7 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("features", &["kernels", "frame", "time"]),
     ("detect", &["features", "kernels", "frame", "time"]),
     ("alert", &["detect", "time", "ids"]),
-    ("evidence", &["alert", "detect", "kernels", "frame"]),
+    ("evidence", &["alert", "detect", "kernels", "frame", "time"]),
     ("wire", &["alert", "detect", "budget", "health", "time", "ids"]),
     ("outbox", &["wire", "time", "ids"]),
     ("mqtt", &["outbox", "wire", "time", "ids"]),
