@@ -10,7 +10,8 @@ use crate::health::{Coverage, Rate, Signal, SourceStatus};
 use crate::ids::{IncidentIds, SourceId};
 use crate::kernels::Kernels;
 use crate::source::Unit;
-use crate::time::Stamp;
+use crate::tape::Recorder;
+use crate::time::{Mono, Stamp, Wall};
 use crate::wire::{OpenIncident, SourceState};
 
 /// Pictures in a row that are looked at in full because a detector doubts, enough to decide; after that every other one.
@@ -49,6 +50,8 @@ pub struct Pipeline {
     /// For evidence: what was before, and where damage was.
     past: Past,
     heat: Heat,
+    /// Where what is said is written down.
+    tape: Option<Recorder>,
     /// What the detectors said of the last unit, and of which moment.
     said: Vec<(Stamp, Observation)>,
     now: Stamp,
@@ -71,6 +74,7 @@ impl Pipeline {
             doubted: 0,
             past: Past::default(),
             heat: Heat::default(),
+            tape: None,
             said: Vec::new(),
             now: Stamp::default(),
         }
@@ -94,6 +98,20 @@ impl Pipeline {
     /// How closely pictures are looked at from now on.
     pub fn set_effort(&mut self, effort: Effort) {
         self.effort = effort;
+    }
+
+    /// Writes down from now on what the detectors say.
+    pub fn record(&mut self, tape: Recorder) {
+        self.tape = Some(tape);
+    }
+
+    /// What the clocks say, both at the same moment. Hours of the day count only where the clock is trusted.
+    pub fn set_clock(&mut self, wall: Wall, mono: Mono) {
+        let clock = wall.synced.then(|| wall.unix_ms - mono.as_ms() as i64);
+        self.incidents.set_clock(clock);
+        if let Some(tape) = &mut self.tape {
+            tape.clock(clock);
+        }
     }
 
     /// Place of the last unit.
@@ -139,7 +157,7 @@ impl Pipeline {
                 self.arrived(&features, alerts);
             }
             Unit::Format(format) => self.status.format = Some(format),
-            Unit::End => self.incidents.finish(self.now, ClearedBy::EndOfInput, alerts),
+            Unit::End => self.finish(ClearedBy::EndOfInput, alerts),
         }
         if self.evidence {
             self.attach_pictures(&mut alerts[before..]);
@@ -148,7 +166,24 @@ impl Pipeline {
 
     /// Ends what is open, because the daemon stops watching. Nothing is known of it from here on.
     pub fn stop(&mut self, alerts: &mut Vec<Alert>) {
-        self.incidents.finish(self.now, ClearedBy::Restart, alerts);
+        self.finish(ClearedBy::Restart, alerts);
+    }
+
+    fn finish(&mut self, by: ClearedBy, alerts: &mut Vec<Alert>) {
+        self.incidents.finish(self.now, by, alerts);
+        let SourceStatus { frames, looked_at, errors, format, .. } = &self.status;
+        if let Some(tape) = &mut self.tape {
+            tape.finish(self.now, by, [*frames, *looked_at, *errors], format.as_deref().unwrap_or_default());
+        }
+    }
+
+    /// The incident engine and the tape get what was said of one unit.
+    fn judge(&mut self, at: Stamp, said: &Observations, alerts: &mut Vec<Alert>) {
+        self.incidents.update(at, said, alerts);
+        if let Some(tape) = &mut self.tape {
+            tape.said(at, said);
+        }
+        note(&mut self.said, at, said);
     }
 
     /// Nobody watches for a while: what is open ends, and no picture is held.
@@ -184,8 +219,7 @@ impl Pipeline {
         let mut said = Observations::new();
         self.detectors.video(features, &mut said);
         let (stamp, full) = (features.stamp, features.depth == Depth::Full);
-        self.incidents.update(stamp, &said, alerts);
-        note(&mut self.said, stamp, &said);
+        self.judge(stamp, &said, alerts);
         if self.evidence && full {
             self.remember();
         }
@@ -208,7 +242,7 @@ impl Pipeline {
         self.came();
         let features = self.transport.sound(block);
         self.arrived(&features, alerts);
-        let Self { audio, detectors, incidents, status, said: all, .. } = self;
+        let Self { audio, detectors, incidents, status, said: all, tape, .. } = self;
         audio.analyze(block, |features| {
             status.rms_dbfs = Some(features.loudest_dbfs());
             let loudness = features.loudness;
@@ -218,6 +252,9 @@ impl Pipeline {
             detectors.audio(features, &mut said);
             let stamp = Stamp { at: features.end, arrived: features.stamp.arrived };
             incidents.update(stamp, &said, alerts);
+            if let Some(tape) = tape {
+                tape.said(stamp, &said);
+            }
             note(all, stamp, &said);
         });
     }
@@ -226,8 +263,7 @@ impl Pipeline {
         self.now = features.stamp;
         let mut said = Observations::new();
         self.detectors.transport(features, &mut said);
-        self.incidents.update(features.stamp, &said, alerts);
-        note(&mut self.said, features.stamp, &said);
+        self.judge(features.stamp, &said, alerts);
     }
 
     /// A picture came.

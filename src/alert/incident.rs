@@ -19,6 +19,8 @@ pub struct Incidents {
     source: SourceId,
     ids: IncidentIds,
     lines: Vec<Line>,
+    /// Wall clock less arrival, ms, where the clock is trusted.
+    clock: Option<i64>,
 }
 
 impl Incidents {
@@ -28,7 +30,12 @@ impl Incidents {
             .into_iter()
             .filter_map(|defect| settings.hold(defect).map(|hold| Line::new(defect, hold)))
             .collect();
-        Self { source, ids, lines }
+        Self { source, ids, lines, clock: None }
+    }
+
+    /// Wall clock less [`crate::time::Mono`], ms, where the clock is trusted: for hours of the day.
+    pub fn set_clock(&mut self, clock: Option<i64>) {
+        self.clock = clock;
     }
 
     /// Takes what the detectors said of one unit, so that a cause can hide its effects, and appends what is news.
