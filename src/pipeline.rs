@@ -52,6 +52,8 @@ pub struct Pipeline {
     heat: Heat,
     /// Where what is said is written down.
     tape: Option<Recorder>,
+    /// Wall clock less arrival, ms.
+    clock: Option<i64>,
     /// What the detectors said of the last unit, and of which moment.
     said: Vec<(Stamp, Observation)>,
     now: Stamp,
@@ -75,6 +77,7 @@ impl Pipeline {
             past: Past::default(),
             heat: Heat::default(),
             tape: None,
+            clock: None,
             said: Vec::new(),
             now: Stamp::default(),
         }
@@ -91,6 +94,7 @@ impl Pipeline {
         SourceState {
             status: self.status.clone(),
             effort: Default::default(),
+            candidates: self.incidents.candidates().collect(),
             open: open.map(|(id, defect, severity)| OpenIncident { id: id.clone(), defect, severity }).collect(),
         }
     }
@@ -108,6 +112,11 @@ impl Pipeline {
     /// What the clocks say, both at the same moment. Hours of the day count only where the clock is trusted.
     pub fn set_clock(&mut self, wall: Wall, mono: Mono) {
         let clock = wall.synced.then(|| wall.unix_ms - mono.as_ms() as i64);
+        // Two clocks are never read at the same moment quite.
+        if self.clock.zip(clock).is_some_and(|(old, new)| old.abs_diff(new) < 1000) {
+            return;
+        }
+        self.clock = clock;
         self.incidents.set_clock(clock);
         if let Some(tape) = &mut self.tape {
             tape.clock(clock);
@@ -285,7 +294,11 @@ impl Pipeline {
 
     fn attach_pictures(&self, alerts: &mut [Alert]) {
         let Some(frame) = self.video.last_picture() else { return };
-        for alert in alerts {
+        for index in 0..alerts.len() {
+            // What was held back is told when it is over: this picture does not show it.
+            let id = &alerts[index].id;
+            let over = alerts.iter().filter(|alert| alert.id == *id).count() > 1;
+            let alert = &mut alerts[index];
             let open = !matches!(alert.transition, Transition::Cleared { .. });
             // Damage that nobody sees yet is no picture: the one that shows it comes with the change that tells it.
             let pictured = match (alert.defect, alert.transition) {
@@ -301,7 +314,7 @@ impl Pipeline {
                 },
                 false => Shown::default(),
             };
-            if pictured {
+            if pictured && !over {
                 alert.evidence = evidence::picture(frame, shown);
             }
         }

@@ -53,6 +53,9 @@ pub(super) struct Options {
     /// Judge again what was written down by --features or by [tape]: a file, or the folder of a source
     #[arg(long, value_name = "PATH", conflicts_with_all = ["input", "features", "realtime", "pictures", "effort", "decoder"])]
     replay: Option<PathBuf>,
+    /// With --replay of a day without defects: propose levels and hold times that would have stayed silent
+    #[arg(long, requires = "replay")]
+    suggest: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -77,6 +80,7 @@ impl From<FailOn> for Severity {
 /// Runs it; exit code 1 when something was found that `--fail-on` asks for.
 pub(super) fn run(options: &Options) -> Result<u8, Failure> {
     match (&options.replay, &options.input) {
+        (Some(tape), _) if options.suggest => super::suggest::run(options, tape),
         (Some(tape), _) => super::replay::run(options, tape),
         (None, Some(input)) => analyze(options, input),
         (None, None) => Ok(super::CONFIGURATION),

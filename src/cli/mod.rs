@@ -6,6 +6,7 @@ mod check;
 mod output;
 mod replay;
 mod run;
+mod suggest;
 mod telling;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

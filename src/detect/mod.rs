@@ -149,6 +149,17 @@ impl Defect {
         }
     }
 
+    /// Its own levels and their unit, where presence follows from them alone, so that others can be asked for.
+    pub fn levels(self) -> Option<(Levels, &'static str)> {
+        match self {
+            Defect::SolidColour => Some((solid_colour::LEVELS, "%")),
+            Defect::ColourBars => Some((colour_bars::LEVELS, "%")),
+            Defect::Silence => Some((silence::LEVELS, "dBFS")),
+            Defect::Phase => Some((phase::LEVELS, "correlation")),
+            _ => None,
+        }
+    }
+
     /// As it stands in messages and configuration.
     pub fn name(self) -> &'static str {
         match self {

@@ -2,7 +2,7 @@
 
 use super::Item;
 use crate::alert::ClearedBy;
-use crate::detect::{Defect, Levels, Observation, Observations, Presence, Region, Scope, Severity};
+use crate::detect::{Defect, Levels, Observation, Presence, Region, Scope, Severity};
 use crate::time::{MediaTime, Mono, Stamp};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -213,9 +213,9 @@ impl Coder {
         let offset = self.offset.wrapping_add(get_signed(rest)?);
         let stamp = Stamp { at, arrived: mono((at.0 / 1_000_000).wrapping_add(offset))? };
         self.met(index, stamp, offset);
-        let mut said = Observations::new();
+        let mut said = Vec::new();
         for defect in Defect::ALL.into_iter().filter(|&defect| set >> defect as u32 & 1 == 1) {
-            let _ = said.push(self.seen(rest, at, defect)?);
+            said.push(self.seen(rest, at, defect)?);
         }
         Some(Item::Said(stamp, said))
     }

@@ -8,13 +8,15 @@ mod code;
 mod reader;
 mod replay;
 mod ring;
+mod suggest;
 
 pub use reader::{Chunk, Error, Reader};
 pub use replay::Replay;
 pub use ring::{Ring, Segment};
+pub use suggest::{Proposal, Study, Suggestion};
 
 use crate::alert::ClearedBy;
-use crate::detect::{Observation, Observations};
+use crate::detect::Observation;
 use crate::ids::SourceId;
 use crate::time::{MediaTime, Stamp};
 use code::Coder;
@@ -35,7 +37,7 @@ const CHUNK_MAX: usize = 1 << 20;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
     /// What the detectors said of one unit.
-    Said(Stamp, Observations),
+    Said(Stamp, Vec<Observation>),
     /// Wall clock less [`crate::time::Mono`], ms, where the clock is trusted.
     Clock(Option<i64>),
     /// The end: all that is open is cleared.

@@ -51,9 +51,9 @@ fn units(count: u32, seed: u32) -> Vec<(Stamp, Vec<Observation>)> {
                 value,
                 threshold: 0.4,
                 unit: ["%", "dBFS"][n as usize % 2],
-                confidence: (draw % 5 == 0).then_some(0.125),
-                region: (draw % 50 == 0).then_some(Region { x: draw % 1000, y: 1, w: 2, h: 70_000 }),
-                levels: (draw % 4 == 0).then_some(Levels { raise: -60.0, clear: -50.5 }),
+                confidence: draw.is_multiple_of(5).then_some(0.125),
+                region: draw.is_multiple_of(50).then_some(Region { x: draw % 1000, y: 1, w: 2, h: 70_000 }),
+                levels: draw.is_multiple_of(4).then_some(Levels { raise: -60.0, clear: -50.5 }),
                 phrase: ["it is wrong", "it is bad"][draw as usize % 2],
                 ..Observation::of(defect)
             });
@@ -70,8 +70,7 @@ fn recorded(units: &[(Stamp, Vec<Observation>)]) -> Vec<Vec<u8>> {
     units.iter().for_each(|(at, said)| recorder.said(*at, said));
     let (last, _) = units.last().expect("some");
     recorder.finish(*last, ClearedBy::EndOfInput, [3, 2, 1], "640x360 pattern");
-    let chunks = kept.0.lock().expect("alone").clone();
-    chunks
+    kept.0.lock().expect("alone").clone()
 }
 
 fn written(path: &Path, chunks: &[Vec<u8>]) {
@@ -106,7 +105,7 @@ fn all_that_was_said_comes_back() {
         for chunk in recorded(&units) {
             let (_, items) = Coder::read(&chunk[8..]).expect("whole");
             back.extend(items.into_iter().filter_map(|item| match item {
-                Item::Said(at, said) => Some((at, said.to_vec())),
+                Item::Said(at, said) => Some((at, said)),
                 _ => None,
             }));
         }
