@@ -62,8 +62,8 @@ fn each_profile_is_one_of_a_source() {
 #[test]
 fn wrong_rules_are_told_with_a_cure() {
     let told = |keys: &str| {
-        let (wrong, right) = mistakes(keys).remove(0);
-        format!("{wrong} | {right}")
+        let all: Vec<String> = mistakes(keys).iter().map(|(wrong, right)| format!("{wrong} | {right}")).collect();
+        all.join("; ")
     };
     assert_eq!(
         told("[source.detect.silence]\nraise_level = \"5%\""),
