@@ -13,6 +13,7 @@ pub mod features;
 pub mod detect;
 pub mod alert;
 pub mod evidence;
+pub mod tape;
 pub mod wire;
 pub mod outbox;
 pub mod mqtt;

@@ -3,14 +3,15 @@
 use crate::alert::{Alert, ClearedBy, Incidents, Transition};
 use crate::budget::Effort;
 use crate::detect::{Defect, Detectors, Observation, Observations};
-use crate::evidence;
+use crate::evidence::{self, Heat, Past, Shown};
 use crate::features::{AudioAnalyzer, Depth, TransportFeatures, TransportTracker, VideoAnalyzer, VideoFeatures};
 use crate::frame::{AudioBlock, Frame};
 use crate::health::{Coverage, Rate, Signal, SourceStatus};
 use crate::ids::{IncidentIds, SourceId};
 use crate::kernels::Kernels;
 use crate::source::Unit;
-use crate::time::Stamp;
+use crate::tape::Recorder;
+use crate::time::{Mono, Stamp, Wall};
 use crate::wire::{OpenIncident, SourceState};
 
 /// Pictures in a row that are looked at in full because a detector doubts, enough to decide; after that every other one.
@@ -46,6 +47,13 @@ pub struct Pipeline {
     effort: Effort,
     /// Pictures that were looked at in full because of a doubt, less those that were not.
     doubted: u32,
+    /// For evidence: what was before, and where damage was.
+    past: Past,
+    heat: Heat,
+    /// Where what is said is written down.
+    tape: Option<Recorder>,
+    /// Wall clock less arrival, ms.
+    clock: Option<i64>,
     /// What the detectors said of the last unit, and of which moment.
     said: Vec<(Stamp, Observation)>,
     now: Stamp,
@@ -66,6 +74,10 @@ impl Pipeline {
             coverage: Coverage::default(),
             effort: Effort::FULL,
             doubted: 0,
+            past: Past::default(),
+            heat: Heat::default(),
+            tape: None,
+            clock: None,
             said: Vec::new(),
             now: Stamp::default(),
         }
@@ -82,6 +94,7 @@ impl Pipeline {
         SourceState {
             status: self.status.clone(),
             effort: Default::default(),
+            candidates: self.incidents.candidates().collect(),
             open: open.map(|(id, defect, severity)| OpenIncident { id: id.clone(), defect, severity }).collect(),
         }
     }
@@ -89,6 +102,25 @@ impl Pipeline {
     /// How closely pictures are looked at from now on.
     pub fn set_effort(&mut self, effort: Effort) {
         self.effort = effort;
+    }
+
+    /// Writes down from now on what the detectors say.
+    pub fn record(&mut self, tape: Recorder) {
+        self.tape = Some(tape);
+    }
+
+    /// What the clocks say, both at the same moment. Hours of the day count only where the clock is trusted.
+    pub fn set_clock(&mut self, wall: Wall, mono: Mono) {
+        let clock = wall.synced.then(|| wall.unix_ms - mono.as_ms() as i64);
+        // Two clocks are never read at the same moment quite.
+        if self.clock.zip(clock).is_some_and(|(old, new)| old.abs_diff(new) < 1000) {
+            return;
+        }
+        self.clock = clock;
+        self.incidents.set_clock(clock);
+        if let Some(tape) = &mut self.tape {
+            tape.clock(clock);
+        }
     }
 
     /// Place of the last unit.
@@ -138,11 +170,12 @@ impl Pipeline {
                 self.status.reconnects += u64::from(self.status.format.is_some());
                 self.status.format = Some(format);
                 self.video.restart();
+                self.past.restart();
                 let features = self.transport.opened(stamp, video, audio);
                 self.arrived(&features, alerts);
             }
             Unit::Format(format) => self.status.format = Some(format),
-            Unit::End => self.incidents.finish(self.now, ClearedBy::EndOfInput, alerts),
+            Unit::End => self.finish(ClearedBy::EndOfInput, alerts),
         }
         if self.evidence {
             self.attach_pictures(&mut alerts[before..]);
@@ -151,13 +184,31 @@ impl Pipeline {
 
     /// Ends what is open, because the daemon stops watching. Nothing is known of it from here on.
     pub fn stop(&mut self, alerts: &mut Vec<Alert>) {
-        self.incidents.finish(self.now, ClearedBy::Restart, alerts);
+        self.finish(ClearedBy::Restart, alerts);
+    }
+
+    fn finish(&mut self, by: ClearedBy, alerts: &mut Vec<Alert>) {
+        self.incidents.finish(self.now, by, alerts);
+        let SourceStatus { frames, looked_at, errors, format, .. } = &self.status;
+        if let Some(tape) = &mut self.tape {
+            tape.finish(self.now, by, [*frames, *looked_at, *errors], format.as_deref().unwrap_or_default());
+        }
+    }
+
+    /// The incident engine and the tape get what was said of one unit.
+    fn judge(&mut self, at: Stamp, said: &Observations, alerts: &mut Vec<Alert>) {
+        self.incidents.update(at, said, alerts);
+        if let Some(tape) = &mut self.tape {
+            tape.said(at, said);
+        }
+        note(&mut self.said, at, said);
     }
 
     /// Nobody watches for a while: what is open ends, and no picture is held.
     pub fn suspend(&mut self, alerts: &mut Vec<Alert>) {
         self.stop(alerts);
         self.video.restart();
+        self.past.restart();
         self.status.signal = Signal::Connecting;
         (self.status.fps, self.status.coverage) = (0.0, 0.0);
     }
@@ -185,15 +236,31 @@ impl Pipeline {
         self.status.luma_mean = Some((features.luma_mean - f64::from(black)) / span);
         let mut said = Observations::new();
         self.detectors.video(features, &mut said);
-        self.incidents.update(features.stamp, &said, alerts);
-        note(&mut self.said, features.stamp, &said);
+        let (stamp, full) = (features.stamp, features.depth == Depth::Full);
+        self.judge(stamp, &said, alerts);
+        if self.evidence && full {
+            self.remember();
+        }
+    }
+
+    /// Keeps what pictures of alerts to come will show besides their moment.
+    fn remember(&mut self) {
+        if self.incidents.is_seen(Defect::BlockCorruption) {
+            self.heat.note(self.detectors.flagged_cells());
+        } else {
+            self.heat.forget();
+        }
+        // While something is about to be raised, the copies stay those from before it.
+        if let Some(frame) = self.video.last_picture().filter(|_| !self.incidents.is_pending()) {
+            self.past.take(frame);
+        }
     }
 
     fn sound(&mut self, block: &AudioBlock, alerts: &mut Vec<Alert>) {
         self.came();
         let features = self.transport.sound(block);
         self.arrived(&features, alerts);
-        let Self { audio, detectors, incidents, status, said: all, .. } = self;
+        let Self { audio, detectors, incidents, status, said: all, tape, .. } = self;
         audio.analyze(block, |features| {
             status.rms_dbfs = Some(features.loudest_dbfs());
             let loudness = features.loudness;
@@ -203,6 +270,9 @@ impl Pipeline {
             detectors.audio(features, &mut said);
             let stamp = Stamp { at: features.end, arrived: features.stamp.arrived };
             incidents.update(stamp, &said, alerts);
+            if let Some(tape) = tape {
+                tape.said(stamp, &said);
+            }
             note(all, stamp, &said);
         });
     }
@@ -211,8 +281,7 @@ impl Pipeline {
         self.now = features.stamp;
         let mut said = Observations::new();
         self.detectors.transport(features, &mut said);
-        self.incidents.update(features.stamp, &said, alerts);
-        note(&mut self.said, features.stamp, &said);
+        self.judge(features.stamp, &said, alerts);
     }
 
     /// A picture came.
@@ -234,7 +303,11 @@ impl Pipeline {
 
     fn attach_pictures(&self, alerts: &mut [Alert]) {
         let Some(frame) = self.video.last_picture() else { return };
-        for alert in alerts {
+        for index in 0..alerts.len() {
+            // What was held back is told when it is over: this picture does not show it.
+            let id = &alerts[index].id;
+            let over = alerts.iter().filter(|alert| alert.id == *id).count() > 1;
+            let alert = &mut alerts[index];
             let open = !matches!(alert.transition, Transition::Cleared { .. });
             // Damage that nobody sees yet is no picture: the one that shows it comes with the change that tells it.
             let pictured = match (alert.defect, alert.transition) {
@@ -242,12 +315,16 @@ impl Pipeline {
                 (_, Transition::Updated) => false,
                 (_, Transition::Raised | Transition::Cleared { .. }) => true,
             };
-            let marks: &[bool] = match alert.defect {
-                Defect::BlockCorruption if open => self.detectors.flagged_cells(),
-                _ => &[],
+            let shown = match open {
+                true => Shown {
+                    region: alert.region,
+                    before: self.past.before(alert.onset),
+                    heat: if alert.defect == Defect::BlockCorruption { self.heat.cells() } else { &[] },
+                },
+                false => Shown::default(),
             };
-            if pictured {
-                alert.evidence = evidence::picture(frame, alert.region.filter(|_| open), marks);
+            if pictured && !over {
+                alert.evidence = evidence::picture(frame, shown);
             }
         }
     }

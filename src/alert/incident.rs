@@ -3,22 +3,40 @@
 use super::line::{Cover, Line, Open, Step};
 use super::mask::hides;
 use super::settings::Settings;
-use super::{Alert, ClearedBy, Transition};
+use super::storm::{Held, Storm};
+use super::{Alert, ClearedBy, Expected, Transition};
 use crate::detect::{Defect, Observation, Severity};
 use crate::ids::{IncidentId, IncidentIds, SourceId};
-use crate::time::Stamp;
+use crate::time::{MediaTime, Stamp};
 
 /// All incidents of one source.
 ///
 /// Each defect has at most one open incident: raised once its hold time is over, updated at most every 10 s, cleared
 /// once. A defect that a cause explains is not raised while the cause is there, and counts anew when it has gone; if
 /// it was open it is cleared as soon as the cause is raised. A line that flaps makes six raises one after the other,
-/// then one every two minutes: in between, the open incident stays open and holds all of them.
+/// then one every two minutes: in between, the open incident stays open and holds all of them. All lines together make
+/// 20 raises in ten minutes and no more: what is not critical is then held back, and told summed up when it is calm.
+/// What is expected at this hour is hidden as by a cause.
 #[derive(Clone, Debug)]
 pub struct Incidents {
     source: SourceId,
     ids: IncidentIds,
     lines: Vec<Line>,
+    /// Wall clock less arrival, ms, where the clock is trusted.
+    clock: Option<i64>,
+    expected: Vec<Expected>,
+    /// What is expected now, one bit a defect.
+    expected_now: u32,
+    storm: Storm,
+}
+
+/// What is seen and not raised yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// What.
+    pub defect: Defect,
+    /// Since when.
+    pub since: MediaTime,
 }
 
 impl Incidents {
@@ -26,26 +44,43 @@ impl Incidents {
     pub fn new(source: SourceId, ids: IncidentIds, settings: &Settings) -> Self {
         let lines = Defect::ALL
             .into_iter()
-            .filter_map(|defect| settings.hold(defect).map(|hold| Line::new(defect, hold)))
+            .filter_map(|defect| {
+                let rule = *settings.rule(defect);
+                rule.hold.map(|hold| Line::new(defect, hold, rule))
+            })
             .collect();
-        Self { source, ids, lines }
+        let (expected, storm) = (settings.expected.clone(), Storm::default());
+        Self { source, ids, lines, clock: None, expected, expected_now: 0, storm }
+    }
+
+    /// Wall clock less [`crate::time::Mono`], ms, where the clock is trusted: for hours of the day.
+    pub fn set_clock(&mut self, clock: Option<i64>) {
+        self.clock = clock;
     }
 
     /// Takes what the detectors said of one unit, so that a cause can hide its effects, and appends what is news.
     pub fn update(&mut self, at: Stamp, observations: &[Observation], alerts: &mut Vec<Alert>) {
         for observation in observations {
             if let Some(line) = self.lines.iter_mut().find(|line| line.defect == observation.defect) {
-                line.seen = Some(*observation);
+                line.hear(*observation);
             }
         }
+        self.storm.pass(at.at);
+        self.look_at_the_clock(at);
         // Lines stand causes first, so that a cause decides before what it hides.
         for index in 0..self.lines.len() {
-            let cover = self.cover(index);
+            let cover = match self.is_expected(self.lines[index].defect) {
+                true => Cover::Raised(ClearedBy::Masked),
+                false => self.cover(index),
+            };
             let touched = observations.iter().any(|seen| seen.defect == self.lines[index].defect);
             if touched || cover != Cover::None {
                 let step = self.lines[index].step(at.at, cover);
                 self.tell(index, at, step, alerts);
             }
+        }
+        if self.storm.is_over() {
+            self.tell_held(at, alerts);
         }
     }
 
@@ -54,7 +89,14 @@ impl Incidents {
         for index in 0..self.lines.len() {
             let step = self.lines[index].end(at.at, by);
             self.tell(index, at, step, alerts);
+            self.lines[index].end_held(at.at);
         }
+        self.tell_held(at, alerts);
+    }
+
+    /// What is seen and not raised yet.
+    pub fn candidates(&self) -> impl Iterator<Item = Candidate> {
+        self.lines.iter().filter_map(|line| line.candidate().map(|since| Candidate { defect: line.defect, since }))
     }
 
     /// Open incidents: id, defect, severity.
@@ -62,13 +104,29 @@ impl Incidents {
         self.lines.iter().filter_map(|line| line.open().map(|open| (&open.id, line.defect, open.severity)))
     }
 
+    /// Whether a defect is seen that is not raised yet.
+    pub fn is_pending(&self) -> bool {
+        self.lines.iter().any(Line::is_pending)
+    }
+
+    /// Whether `defect` is seen now, or its incident is open.
+    pub fn is_seen(&self, defect: Defect) -> bool {
+        self.lines.iter().any(|line| line.defect == defect && line.is_seen())
+    }
+
     /// Whether a cause explains this line's defect now; notes with the cause that it does.
     fn cover(&mut self, index: usize) -> Cover {
         let (effect, seen) = (self.lines[index].defect, self.lines[index].is_seen());
         let mut cover = Cover::None;
-        for cause in self.lines[..index].iter_mut().filter(|cause| cause.is_present() && explains(cause, effect)) {
-            cause.masked[effect as usize] |= seen;
-            cover = match (cause.is_raised(), cause.defect) {
+        let expected_now = self.expected_now;
+        for cause in self.lines[..index].iter_mut() {
+            // What is meant to be has its effects too.
+            let expected = expected_now >> cause.defect as u32 & 1 == 1 && cause.is_seen();
+            if !(cause.is_present() || expected) || !explains(cause, effect) {
+                continue;
+            }
+            cause.masked[effect as usize] |= seen && !expected;
+            cover = match (cause.is_raised() || expected, cause.defect) {
                 (true, Defect::StreamLoss) => return Cover::Raised(ClearedBy::SourceLost),
                 (true, _) => Cover::Raised(ClearedBy::Masked),
                 (false, _) if cover == Cover::None => Cover::Candidate,
@@ -78,11 +136,59 @@ impl Incidents {
         cover
     }
 
+    fn look_at_the_clock(&mut self, at: Stamp) {
+        let Some(clock) = self.clock.filter(|_| !self.expected.is_empty()) else {
+            self.expected_now = 0;
+            return;
+        };
+        let now = clock + at.arrived.as_ms() as i64;
+        let states = self.expected.iter().filter(|expected| expected.is_now(now)).flat_map(|expected| &expected.states);
+        self.expected_now = states.fold(0, |all, state| all | 1 << *state as u32);
+    }
+
+    fn is_expected(&self, defect: Defect) -> bool {
+        self.expected_now >> defect as u32 & 1 == 1
+    }
+
+    /// Tells what was held back: raised and cleared at once, for it is over.
+    fn tell_held(&mut self, at: Stamp, alerts: &mut Vec<Alert>) {
+        for line in &mut self.lines {
+            let Some(Held { count, onset, end, last }) = line.take_held() else { continue };
+            let lasted = end.since(onset).as_secs_f64();
+            let often = if count == 1 { "once".to_owned() } else { format!("{count} times") };
+            let raised = Alert {
+                id: self.ids.next_id(),
+                source: self.source.clone(),
+                defect: line.defect,
+                transition: Transition::Raised,
+                severity: last.severity,
+                at,
+                onset,
+                value: last.value,
+                threshold: last.threshold,
+                unit: last.unit,
+                confidence: last.confidence,
+                region: last.region,
+                text: format!("{}: {often} in {lasted:.1} s, held back among too many alerts", last.phrase),
+                masks: Vec::new(),
+                evidence: None,
+            };
+            let cleared = Transition::Cleared { end, by: ClearedBy::Recovered };
+            alerts.extend([raised.clone(), Alert { transition: cleared, ..raised }]);
+        }
+    }
+
     fn tell(&mut self, index: usize, at: Stamp, step: Step, alerts: &mut Vec<Alert>) {
         let line = &mut self.lines[index];
         let (open, transition) = match step {
             Step::Rest => return,
+            Step::Raise { .. }
+                if self.storm.is_on() && line.seen.is_some_and(|seen| seen.severity < Severity::Critical) =>
+            {
+                return line.hold_back();
+            }
             Step::Raise { onset } => {
+                self.storm.note(at.at);
                 line.raise(self.ids.next_id(), at.at, onset);
                 self.note_masked(index);
                 (self.lines[index].open().cloned(), Transition::Raised)

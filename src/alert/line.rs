@@ -1,7 +1,9 @@
 //! One defect's line: when it is raised, told again and cleared. The only place where a defect's seconds are counted.
 
 use super::ClearedBy;
-use super::settings::Hold;
+use super::often::Window;
+use super::settings::{Hold, Rule};
+use super::storm::Held;
 use crate::detect::{Defect, Observation, Presence, Severity};
 use crate::ids::IncidentId;
 use crate::time::MediaTime;
@@ -24,7 +26,11 @@ enum Phase {
     /// Nothing wrong.
     Clear,
     /// Seen, not yet for long enough.
-    Pending { onset: MediaTime },
+    Pending {
+        onset: MediaTime,
+        /// What was said when it was due and held back.
+        held: Option<Observation>,
+    },
     /// Raised.
     Open(Open),
     /// Raised, and good since.
@@ -82,30 +88,82 @@ pub(super) struct Line {
     /// Effects that it explains, since it was first seen.
     pub masked: [bool; Defect::ALL.len()],
     hold: Hold,
+    rule: Rule,
+    often: Option<Window>,
     phase: Phase,
     /// Up to here a cause explained it: what is present counts anew from then.
     hidden_until: Option<MediaTime>,
     /// Raises made, as the time at which all of them are earned again.
     earned_at: Option<MediaTime>,
+    /// What was not told because too much was.
+    held: Option<Held>,
 }
 
 impl Line {
     /// Nothing wrong yet.
-    pub fn new(defect: Defect, hold: Hold) -> Self {
+    pub fn new(defect: Defect, hold: Hold, rule: Rule) -> Self {
         Self {
             defect,
             seen: None,
             masked: [false; Defect::ALL.len()],
             hold,
+            rule,
+            often: rule.often.map(Window::new),
             phase: Phase::Clear,
             hidden_until: None,
             earned_at: None,
+            held: None,
         }
+    }
+
+    /// Takes what its detector says, judged anew where other levels are asked for.
+    pub fn hear(&mut self, mut seen: Observation) {
+        let Rule { levels, severity, .. } = self.rule;
+        match seen.levels.map(|own| levels.over(own)) {
+            Some(asked) if Some(asked) != seen.levels => {
+                let presence = asked.judge(seen.value);
+                // When it began is known of the detector's own levels alone.
+                seen.since = seen.since.filter(|_| presence == seen.presence);
+                (seen.presence, seen.threshold, seen.levels) = (presence, asked.raise, Some(asked));
+            }
+            // What cannot be measured in this unit, as by a light look, is not to be told by the detector's levels.
+            None if (levels.raise, levels.clear) != (None, None) && seen.presence == Presence::Absent => {
+                seen.presence = Presence::Unclear;
+            }
+            Some(_) | None => {}
+        }
+        seen.severity = severity.unwrap_or(seen.severity);
+        self.seen = Some(seen);
+    }
+
+    /// What is seen and not raised, and since when.
+    pub fn candidate(&self) -> Option<MediaTime> {
+        match self.phase {
+            Phase::Pending { onset, .. } => Some(onset),
+            _ => None,
+        }
+    }
+
+    /// Is not raised although it is due: what it was is noted when it goes.
+    pub fn hold_back(&mut self) {
+        if let Phase::Pending { held, .. } = &mut self.phase {
+            *held = self.seen;
+        }
+    }
+
+    /// What was held back, where nothing is open that it would stand beside.
+    pub fn take_held(&mut self) -> Option<Held> {
+        if matches!(self.phase, Phase::Clear) { self.held.take() } else { None }
     }
 
     /// Whether its defect is there now and may explain others.
     pub fn is_present(&self) -> bool {
         matches!(self.phase, Phase::Pending { .. } | Phase::Open(_))
+    }
+
+    /// Whether its defect is there, and not for long enough yet.
+    pub fn is_pending(&self) -> bool {
+        matches!(self.phase, Phase::Pending { .. })
     }
 
     /// Whether an incident is raised and goes on.
@@ -132,6 +190,9 @@ impl Line {
             return self.step_hidden(at, cover);
         }
         let Some(seen) = self.seen else { return Step::Rest };
+        if let Some(often) = &mut self.often {
+            often.note(at, seen.presence);
+        }
         match seen.presence {
             Presence::Present => self.step_present(at, &seen),
             Presence::Absent => self.step_absent(at, &seen),
@@ -144,10 +205,10 @@ impl Line {
             Phase::Clear => {
                 let since = seen.since.unwrap_or(at).min(at);
                 let onset = self.hidden_until.map_or(since, |until| since.max(until));
-                self.phase = Phase::Pending { onset };
+                self.phase = Phase::Pending { onset, held: None };
                 self.raise_when_due(at, onset)
             }
-            Phase::Pending { onset } => {
+            Phase::Pending { onset, .. } => {
                 let onset = *onset;
                 self.raise_when_due(at, onset)
             }
@@ -164,7 +225,7 @@ impl Line {
         match &self.phase {
             Phase::Clear => Step::Rest,
             Phase::Pending { .. } => {
-                self.forget();
+                self.give_up(seen.since.unwrap_or(at).min(at));
                 Step::Rest
             }
             Phase::Open(open) => {
@@ -178,6 +239,7 @@ impl Line {
 
     fn step_hidden(&mut self, at: MediaTime, cover: Cover) -> Step {
         self.hidden_until = Some(at);
+        self.often.iter_mut().for_each(Window::forget);
         match (&self.phase, cover) {
             (Phase::Pending { .. }, _) => {
                 self.forget();
@@ -197,14 +259,37 @@ impl Line {
         }
     }
 
+    /// The source ended at `at`: what is held back and there has ended too.
+    pub fn end_held(&mut self, at: MediaTime) {
+        if matches!(self.phase, Phase::Pending { .. }) {
+            self.give_up(at);
+        }
+    }
+
     fn raise_when_due(&self, at: MediaTime, onset: MediaTime) -> Step {
-        if at.since(onset) >= self.hold.raise_after { Step::Raise { onset } } else { Step::Rest }
+        if at.since(onset) >= self.hold.raise_after {
+            return Step::Raise { onset };
+        }
+        match self.often.as_ref().and_then(|often| often.reached(at)) {
+            Some(since) => Step::Raise { onset: self.hidden_until.map_or(since, |until| since.max(until)).min(onset) },
+            None => Step::Rest,
+        }
+    }
+
+    /// It ended at `end` without having been raised.
+    fn give_up(&mut self, end: MediaTime) {
+        if let Phase::Pending { onset, held: Some(last) } = &self.phase {
+            Held::add(&mut self.held, *onset, end, *last);
+        }
+        self.forget();
     }
 
     /// A line that flaps stays raised until it has earned the next raise, so that its coming and going is one incident.
     fn clear_when_due(&self, at: MediaTime, good: MediaTime) -> Step {
+        // What comes and goes is not over in a pause.
+        let often = self.often.as_ref().is_some_and(|often| often.reached(at).is_some());
         let owed = self.earned_at.map_or(Duration::ZERO, |earned_at| earned_at.since(at));
-        if at.since(good) >= self.hold.clear_after && owed <= RAISE_EARNED * (RAISES - 1) {
+        if !often && at.since(good) >= self.hold.clear_after && owed <= RAISE_EARNED * (RAISES - 1) {
             Step::Clear { end: good, by: ClearedBy::Recovered }
         } else {
             Step::Rest
@@ -233,6 +318,7 @@ impl Line {
 
     /// Is cleared: hands out what was open.
     pub fn take(&mut self) -> Option<Open> {
+        self.often.iter_mut().for_each(Window::forget);
         match std::mem::replace(&mut self.phase, Phase::Clear) {
             Phase::Open(open) | Phase::Closing(open, _) => Some(open),
             Phase::Clear | Phase::Pending { .. } => None,

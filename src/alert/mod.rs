@@ -1,15 +1,23 @@
 //! Observations become incidents, incidents become alerts: raised once, updated on change, cleared once.
 
+mod expected;
 mod incident;
 mod line;
 mod mask;
+mod often;
+mod profile;
+#[cfg(test)]
+mod rules_tests;
 mod settings;
+mod storm;
 #[cfg(test)]
 mod tests;
 
-pub use incident::Incidents;
+pub use expected::Expected;
+pub use incident::{Candidate, Incidents};
 pub use mask::hides;
-pub use settings::{Hold, Settings};
+pub use profile::Profile;
+pub use settings::{Asked, Hold, Often, Rule, Settings};
 
 use crate::detect::{Defect, Region, Severity};
 use crate::ids::{IncidentId, SourceId};

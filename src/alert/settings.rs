@@ -1,6 +1,7 @@
 //! How long a defect must last before it is told, and how long it must be gone.
 
-use crate::detect::Defect;
+use super::expected::Expected;
+use crate::detect::{Defect, Levels, Severity};
 use std::time::Duration;
 
 /// Hold times of one defect.
@@ -54,25 +55,85 @@ impl Hold {
     }
 }
 
-/// Which defects are watched on a source, and their hold times.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A defect that comes and goes is told when it was present for this share of a window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Often {
+    /// 0 to 1.
+    pub share: f64,
+    /// Of this time, up to now.
+    pub window: Duration,
+}
+
+/// Levels that are asked for in place of a detector's own, in the unit of its measure.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Asked {
+    /// Where it raises.
+    pub raise: Option<f64>,
+    /// Where it clears; without it as far from `raise` as the detector's own.
+    pub clear: Option<f64>,
+}
+
+impl Asked {
+    /// The levels that stand, where the detector itself has `own`.
+    pub fn over(self, own: Levels) -> Levels {
+        let raise = self.raise.unwrap_or(own.raise);
+        // A share stays one: what is asked twice as low ends twice as low. Decibels keep their distance.
+        let apart = match own.raise > 0.0 && own.clear > 0.0 {
+            true => raise * own.clear / own.raise,
+            false => raise + own.clear - own.raise,
+        };
+        Levels { raise, clear: self.clear.unwrap_or(if self.raise.is_some() { apart } else { own.clear }) }
+    }
+}
+
+/// How one defect is judged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rule {
+    /// Hold times; `None` when the defect is not watched.
+    pub hold: Option<Hold>,
+    /// Levels in place of the detector's own.
+    pub levels: Asked,
+    /// Told also when present this often.
+    pub often: Option<Often>,
+    /// Told with this severity, whatever the detector says.
+    pub severity: Option<Severity>,
+}
+
+/// What is watched on a source, and how.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    holds: [Option<Hold>; Defect::ALL.len()],
+    rules: [Rule; Defect::ALL.len()],
+    /// When what is no defect.
+    pub expected: Vec<Expected>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { holds: Defect::ALL.map(|defect| Some(Hold::default_for(defect))) }
+        let rule = |defect| Rule {
+            hold: Some(Hold::default_for(defect)),
+            levels: Asked::default(),
+            often: None,
+            severity: None,
+        };
+        Self { rules: Defect::ALL.map(rule), expected: Vec::new() }
     }
 }
 
 impl Settings {
+    /// How `defect` is judged.
+    pub fn rule(&self, defect: Defect) -> &Rule {
+        &self.rules[defect as usize]
+    }
+    /// As [`Settings::rule`], to be changed.
+    pub fn rule_mut(&mut self, defect: Defect) -> &mut Rule {
+        &mut self.rules[defect as usize]
+    }
     /// Hold times; `None` when the defect is not watched.
     pub fn hold(&self, defect: Defect) -> Option<Hold> {
-        self.holds[defect as usize]
+        self.rule(defect).hold
     }
     /// Sets or stops watching.
     pub fn set(&mut self, defect: Defect, hold: Option<Hold>) {
-        self.holds[defect as usize] = hold;
+        self.rule_mut(defect).hold = hold;
     }
 }

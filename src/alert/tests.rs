@@ -6,16 +6,16 @@ use crate::ids::{DeviceId, IncidentIds, StartCount};
 use crate::time::Mono;
 use std::time::Duration;
 
-struct Bench {
-    incidents: Incidents,
-    alerts: Vec<Alert>,
+pub(super) struct Bench {
+    pub incidents: Incidents,
+    pub alerts: Vec<Alert>,
 }
 
-fn stamp(seconds: f64) -> Stamp {
+pub(super) fn stamp(seconds: f64) -> Stamp {
     Stamp { at: MediaTime::from_secs_f64(seconds), arrived: Mono(0) }
 }
 
-fn says(defect: Defect, presence: Presence) -> Observation {
+pub(super) fn says(defect: Defect, presence: Presence) -> Observation {
     Observation {
         defect,
         scope: defect.scope(),
@@ -48,12 +48,12 @@ impl Bench {
         Self { incidents: Incidents::new(source, ids, &settings), alerts: Vec::new() }
     }
 
-    fn at(&mut self, seconds: f64, said: &[Observation]) {
+    pub fn at(&mut self, seconds: f64, said: &[Observation]) {
         self.incidents.update(stamp(seconds), said, &mut self.alerts);
     }
 
     /// Ten units a second, `from` included, `to` not.
-    fn over(&mut self, from: f64, to: f64, said: &[(Defect, Presence)]) {
+    pub fn over(&mut self, from: f64, to: f64, said: &[(Defect, Presence)]) {
         let said: Vec<Observation> = said.iter().map(|&(defect, presence)| says(defect, presence)).collect();
         for n in (from * 10.0).round() as u32..(to * 10.0).round() as u32 {
             self.at(f64::from(n) / 10.0, &said);
@@ -61,7 +61,7 @@ impl Bench {
     }
 
     /// What was told, one line each: step, defect, decided at, onset or end.
-    fn told(&self) -> Vec<String> {
+    pub fn told(&self) -> Vec<String> {
         let line = |alert: &Alert| {
             let (step, when) = match alert.transition {
                 Transition::Raised => ("raised".to_owned(), alert.onset),

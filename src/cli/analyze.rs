@@ -1,18 +1,19 @@
 //! `picket analyze`: one input through the same pipeline as `run`, on media time.
 
+use super::telling::Telling;
 use super::{FINDINGS, Failure, Format, GOOD, output};
-use crate::alert::{Alert, Transition};
+use crate::alert::Alert;
 use crate::budget::{Effort, Share, Step};
 use crate::detect::{Defect, Severity};
-use crate::health::{Machine, own_cpu_time};
-use crate::ids::{BootId, DeviceId, IncidentIds, SourceId, StartCount};
+use crate::health::own_cpu_time;
+use crate::ids::{DeviceId, IncidentIds, SourceId, StartCount};
 use crate::pipeline::{self, Pipeline};
 use crate::report::Report;
 use crate::source::{Context, Input, Source, Unit};
+use crate::tape::{Recorder, Segment, Sink};
 use crate::time::{Clock, Mono, SystemClock};
-use crate::wire::{self, Summary, Teller};
+use crate::wire::Summary;
 use clap::{Args, ValueEnum};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,10 +22,11 @@ use std::time::Duration;
 #[derive(Args)]
 pub(super) struct Options {
     /// A file, '-' for standard input, a URL (udp:// rtp:// rtsp:// srt:// rtmp:// http:// https://), or pattern:NAME
-    input: String,
+    #[arg(required_unless_present = "replay")]
+    input: Option<String>,
     /// How to print what is found
     #[arg(long, value_enum, default_value = "text")]
-    format: Format,
+    pub(super) format: Format,
     /// Take hold times and enabled detectors from this configuration's source (see --source)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -49,6 +51,15 @@ pub(super) struct Options {
     /// The video decoder of FFmpeg's that is tried first, such as h264_v4l2m2m
     #[arg(long, value_name = "NAME")]
     decoder: Option<String>,
+    /// Write down what the detectors say, to be judged again with --replay
+    #[arg(long, value_name = "FILE")]
+    features: Option<PathBuf>,
+    /// Judge again what was written down by --features or by [tape]: a file, or the folder of a source
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["input", "features", "realtime", "pictures", "effort", "decoder"])]
+    replay: Option<PathBuf>,
+    /// With --replay of a day without defects: propose levels and hold times that would have stayed silent
+    #[arg(long, requires = "replay")]
+    suggest: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -72,10 +83,18 @@ impl From<FailOn> for Severity {
 
 /// Runs it; exit code 1 when something was found that `--fail-on` asks for.
 pub(super) fn run(options: &Options) -> Result<u8, Failure> {
+    match (&options.replay, &options.input) {
+        (Some(tape), _) if options.suggest => super::suggest::run(options, tape),
+        (Some(tape), _) => super::replay::run(options, tape),
+        (None, Some(input)) => analyze(options, input),
+        (None, None) => Ok(super::CONFIGURATION),
+    }
+}
+
+fn analyze(options: &Options, input: &str) -> Result<u8, Failure> {
     let clock = Arc::new(SystemClock);
     let (began, cpu_before) = (clock.mono(), own_cpu_time());
-    let input: Input =
-        options.input.parse().map_err(|error| Failure::environment(&crate::source::Error::Input(error)))?;
+    let input: Input = input.parse().map_err(|error| Failure::environment(&crate::source::Error::Input(error)))?;
     let settings = settings(options)?;
     if let Some(name) = options.decoder.as_deref().filter(|name| !crate::source::has_video_decoder(name)) {
         let text = format!("--decoder {name}: is no video decoder of the FFmpeg on this box");
@@ -99,7 +118,9 @@ pub(super) fn run(options: &Options) -> Result<u8, Failure> {
     context.share.set_step(step);
     let mut source = Source::open_offline(&input, &context).map_err(|error| Failure::environment(&error))?;
     let page = options.report.as_deref().map(output::Draft::begin).transpose()?;
+    let tape = options.features.as_deref().map(|path| recorder(path, &settings.source)).transpose()?;
     let mut analysis = Analysis::new(options, settings);
+    tape.into_iter().for_each(|tape| analysis.pipeline.record(tape));
     analysis.pipeline.set_effort(step.effort().unwrap_or(Effort::FULL));
     let pace = options.realtime.then(|| clock.clone() as Arc<dyn Clock>);
     analysis.consume(&mut source, pace.as_deref(), &stop);
@@ -116,9 +137,24 @@ pub(super) fn run(options: &Options) -> Result<u8, Failure> {
     }
     summary.wall_s = clock.mono().since(began).as_secs_f64();
     summary.cpu_s = own_cpu_time().saturating_sub(cpu_before).as_secs_f64();
-    analysis.print_summary(summary);
-    let failed = options.fail_on.is_some_and(|limit| analysis.worst >= Some(limit.into()));
-    Ok(if failed { FINDINGS } else { GOOD })
+    analysis.telling.print_summary(summary);
+    Ok(options.exit_code(&analysis.telling))
+}
+
+impl Options {
+    /// What `--fail-on` makes of the worst that was told.
+    pub(super) fn exit_code(&self, telling: &Telling<'_>) -> u8 {
+        let failed = self.fail_on.is_some_and(|limit| telling.worst() >= Some(limit.into()));
+        if failed { FINDINGS } else { GOOD }
+    }
+
+    /// Hold times and the like: of the configuration, where one is named.
+    pub(super) fn incidents(&self) -> Result<crate::alert::Settings, Failure> {
+        match &self.config {
+            None => Ok(crate::alert::Settings::default()),
+            Some(path) => detect_settings(path, self.source.as_deref()),
+        }
+    }
 }
 
 fn settings(options: &Options) -> Result<pipeline::Settings, Failure> {
@@ -126,10 +162,7 @@ fn settings(options: &Options) -> Result<pipeline::Settings, Failure> {
         crate::daemon::kernels().map_err(|error| Failure { code: super::CONFIGURATION, text: error.to_string() })?;
     #[allow(clippy::expect_used, reason = "a constant")]
     let source = SourceId::new("input").expect("well formed");
-    let incidents = match &options.config {
-        None => crate::alert::Settings::default(),
-        Some(path) => detect_settings(path, options.source.as_deref())?,
-    };
+    let incidents = options.incidents()?;
     let detect = crate::detect::Settings::default();
     Ok(pipeline::Settings {
         source,
@@ -159,36 +192,25 @@ fn detect_settings(path: &Path, wanted: Option<&str>) -> Result<crate::alert::Se
 }
 
 struct Analysis<'a> {
-    options: &'a Options,
+    telling: Telling<'a>,
     pipeline: Pipeline,
     kernels: &'static str,
-    watched: Vec<Defect>,
     report: Option<Report>,
     alerts: Vec<Alert>,
-    /// Events already told, for one JSON document at the end.
-    told: Vec<Vec<u8>>,
-    raised: BTreeMap<&'static str, u64>,
-    worst: Option<Severity>,
-    seq: u64,
     blocks: u64,
 }
 
 impl<'a> Analysis<'a> {
     fn new(options: &'a Options, settings: pipeline::Settings) -> Self {
-        let watched: Vec<Defect> =
-            Defect::ALL.into_iter().filter(|&defect| settings.incidents.hold(defect).is_some()).collect();
         let ids = IncidentIds::new(&DeviceId::offline(), StartCount(0), &settings.source);
+        let watched = Defect::ALL.into_iter().filter(|&defect| settings.incidents.hold(defect).is_some());
+        let report = options.report.is_some().then(|| Report::new(&watched.collect::<Vec<_>>()));
         Self {
-            options,
+            telling: Telling::new(options.format, options.pictures.as_deref(), &settings.incidents),
             kernels: settings.kernels.level().name(),
-            raised: watched.iter().map(|defect| (defect.name(), 0)).collect(),
-            report: options.report.is_some().then(|| Report::new(&watched)),
-            watched,
+            report,
             pipeline: Pipeline::new(settings, ids),
             alerts: Vec::new(),
-            told: Vec::new(),
-            worst: None,
-            seq: 0,
             blocks: 0,
         }
     }
@@ -206,42 +228,13 @@ impl<'a> Analysis<'a> {
                 report.look(&self.pipeline);
                 self.alerts.iter().for_each(|alert| report.tell(alert));
             }
-            for alert in std::mem::take(&mut self.alerts) {
-                self.tell(&alert);
-            }
+            self.alerts.drain(..).for_each(|alert| self.telling.tell(&alert));
             if ended {
                 return;
             }
             if let Some(clock) = pace {
                 let start = *began.get_or_insert_with(|| clock.mono());
                 wait_for(self.pipeline.now().at.since(crate::time::MediaTime(0)), start, clock, stop);
-            }
-        }
-    }
-
-    fn tell(&mut self, alert: &Alert) {
-        if alert.transition == Transition::Raised {
-            *self.raised.entry(alert.defect.name()).or_default() += 1;
-        }
-        self.worst = self.worst.max(Some(alert.severity));
-        self.seq += 1;
-        let (device, boot) = (DeviceId::offline(), BootId::from_kernel("00000000"));
-        let teller = Teller { device: &device, seq: self.seq, boot: &boot, clocks: None, topics: None };
-        let body = wire::event(alert, &teller);
-        match self.options.format {
-            Format::Ndjson => output::print_json(&body),
-            Format::Json => self.told.push(body),
-            Format::Text => output::print(&line(alert)),
-        }
-        if let (Some(folder), Some(evidence)) = (&self.options.pictures, &alert.evidence) {
-            let state = match alert.transition {
-                Transition::Raised => "raised",
-                Transition::Updated => "updated",
-                Transition::Cleared { .. } => "cleared",
-            };
-            let path = folder.join(format!("{}-{}-{state}.jpg", alert.id, alert.defect.name()));
-            if let Err(error) = std::fs::write(&path, &evidence.jpeg) {
-                output::complain(&format!("{}: {error}", path.display()));
             }
         }
     }
@@ -255,20 +248,32 @@ impl<'a> Analysis<'a> {
             frames: status.frames,
             frames_analysed: status.looked_at,
             decoder_errors: errors,
-            incidents: self.raised.clone(),
-            peak_rss_bytes: Machine::new(Path::new("/"), Path::new("/")).peak_rss_bytes().unwrap_or(0),
             kernels: self.kernels,
             ..Summary::default()
         }
     }
+}
 
-    fn print_summary(&self, summary: Summary) {
-        let text = text_summary(&summary, &self.watched);
-        let body = wire::summary(summary);
-        match self.options.format {
-            Format::Ndjson => output::print_json(&body),
-            Format::Json => output::print_json(&wire::document(&self.told, &body)),
-            Format::Text => output::print(&text),
+/// A tape to be written to `path`.
+fn recorder(path: &Path, source: &SourceId) -> Result<Recorder, Failure> {
+    let failed =
+        |error: &std::io::Error| Failure { code: super::ENVIRONMENT, text: format!("{}: {error}", path.display()) };
+    let segment = Segment::create(path, source).map_err(|error| failed(&error))?;
+    Ok(Recorder::new(Box::new(ToFile { path: path.to_owned(), segment: Some(segment) })))
+}
+
+/// A file may be waited for. After a failure no more is written: a tape with a hole is worth little.
+struct ToFile {
+    path: PathBuf,
+    segment: Option<Segment>,
+}
+
+impl Sink for ToFile {
+    fn take(&mut self, chunk: Vec<u8>) {
+        let Some(segment) = &mut self.segment else { return };
+        if let Err(error) = segment.append(&chunk) {
+            output::complain(&format!("{}: {error}; the tape ends here", self.path.display()));
+            self.segment = None;
         }
     }
 }
@@ -278,41 +283,4 @@ fn wait_for(media: Duration, start: Mono, clock: &dyn Clock, stop: &AtomicBool) 
     while clock.mono() < due && !stop.load(Ordering::Relaxed) {
         std::thread::sleep(due.since(clock.mono()).min(Duration::from_millis(50)));
     }
-}
-
-/// One step for a person.
-fn line(alert: &Alert) -> String {
-    let (at, name, severity) = (alert.at.at.as_secs_f64(), alert.defect.name(), alert.severity.name());
-    let (state, kind) = match alert.transition {
-        Transition::Raised => ("raised", severity),
-        Transition::Updated => ("updated", severity),
-        Transition::Cleared { .. } => ("cleared", "cleared"),
-    };
-    let onset = alert.onset.as_secs_f64();
-    let head = output::paint(&format!("{state:<8} {name:<16} {severity:<8}"), kind);
-    format!("{at:9.2} s  {head} since {onset:.2} s: {}", alert.text)
-}
-
-fn text_summary(summary: &Summary, watched: &[Defect]) -> String {
-    let found: Vec<String> = summary
-        .incidents
-        .iter()
-        .filter(|(_, count)| **count > 0)
-        .map(|(name, count)| format!("{count} {name}"))
-        .collect();
-    let found = if found.is_empty() { "nothing wrong".to_owned() } else { found.join(", ") };
-    let names: Vec<&str> = watched.iter().map(|defect| defect.name()).collect();
-    format!(
-        "{}: {found}\n{}; {:.1} s, {} pictures, {} damaged; watched {}\n{:.1} s of time, {:.1} s of processor, {} MiB of memory at most, {} kernels",
-        summary.input,
-        summary.format,
-        summary.duration_s,
-        summary.frames,
-        summary.decoder_errors,
-        names.join(", "),
-        summary.wall_s,
-        summary.cpu_s,
-        summary.peak_rss_bytes >> 20,
-        summary.kernels,
-    )
 }

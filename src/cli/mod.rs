@@ -4,7 +4,10 @@ mod analyze;
 mod bench;
 mod check;
 mod output;
+mod replay;
 mod run;
+mod suggest;
+mod telling;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;

@@ -1,7 +1,9 @@
 //! The settings that stand, as TOML: defaults filled in, secrets left out.
 
 use super::forms::{duration_text, size_text};
+use super::rules::days_text;
 use super::{Config, Source};
+use crate::alert::{Expected, Rule};
 use crate::detect::Defect;
 use std::fmt::Write;
 use std::path::Path;
@@ -55,6 +57,11 @@ impl Config {
         lines.text("age_max", &duration_text(outbox.age_max));
         lines.table("[evidence]");
         lines.plain("pictures", self.pictures);
+        lines.table("[tape]");
+        lines.plain("enabled", self.tape.is_some());
+        if let Some(bytes_max) = self.tape {
+            lines.text("bytes_max", &size_text(bytes_max));
+        }
         for source in &self.sources {
             source_lines(source, &mut lines);
         }
@@ -90,6 +97,34 @@ fn target(source: &Source) -> String {
     loudness.target.map(keys).unwrap_or_default()
 }
 
+/// What is judged in another way than the detector's own, as keys behind others.
+fn rule(source: &Source, defect: Defect) -> String {
+    let Rule { levels, often, severity, .. } = source.incidents.rule(defect);
+    let unit = defect.levels().map_or("", |(_, unit)| unit);
+    let mut keys = String::new();
+    for (key, level) in [("raise_level", levels.raise), ("clear_level", levels.clear)] {
+        level.into_iter().for_each(|level| keys.push_str(&format!(", {key} = \"{level}{unit}\"")));
+    }
+    if let Some(often) = often {
+        let (share, window) = ((often.share * 1e6).round() / 1e4, duration_text(often.window));
+        keys.push_str(&format!(", present_share = \"{share}%\", window = \"{window}\""));
+    }
+    severity.iter().for_each(|severity| keys.push_str(&format!(", severity = \"{}\"", severity.name())));
+    keys
+}
+
+fn expect_lines(expected: &Expected, lines: &mut Lines) {
+    let hour = |seconds: u32| format!("{:02}:{:02}", seconds / 3600, seconds / 60 % 60);
+    lines.table("[[source.expect]]");
+    lines.text("from", &hour(expected.from));
+    lines.text("to", &hour(expected.to));
+    lines.text("days", &days_text(expected.days));
+    let sign = if expected.zone < 0 { '-' } else { '+' };
+    lines.text("zone", &format!("{sign}{}", hour(expected.zone.unsigned_abs())));
+    let states: Vec<String> = expected.states.iter().map(|state| format!("{:?}", state.name())).collect();
+    lines.plain("states", format!("[{}]", states.join(", ")));
+}
+
 fn source_lines(source: &Source, lines: &mut Lines) {
     lines.table("[[source]]");
     lines.text("id", source.id.as_str());
@@ -105,12 +140,14 @@ fn source_lines(source: &Source, lines: &mut Lines) {
         let value = match source.incidents.hold(defect) {
             None => "{ enabled = false }".to_owned(),
             Some(hold) => format!(
-                "{{ raise_after = \"{}\", clear_after = \"{}\"{} }}",
+                "{{ raise_after = \"{}\", clear_after = \"{}\"{}{} }}",
                 duration_text(hold.raise_after),
                 duration_text(hold.clear_after),
+                rule(source, defect),
                 if defect == Defect::Loudness { target(source) } else { String::new() }
             ),
         };
         lines.plain(&format!("detect.{}", defect.name()), value);
     }
+    source.incidents.expected.iter().for_each(|expected| expect_lines(expected, lines));
 }

@@ -16,6 +16,7 @@ mod mistake;
 mod nearest;
 mod raw;
 mod read;
+mod rules;
 mod schema;
 mod validate;
 #[cfg(test)]
@@ -49,6 +50,8 @@ pub struct Config {
     pub outbox: crate::outbox::Settings,
     /// Whether alerts carry pictures.
     pub pictures: bool,
+    /// Most bytes of the tapes of all sources; `None`: there are none.
+    pub tape: Option<u64>,
     /// What is watched; ids differ.
     pub sources: Vec<Source>,
     files: Vec<PathBuf>,

@@ -34,6 +34,22 @@ pub(super) enum Form {
     Percent(f64, f64),
     /// A level, with bounds and its unit.
     Level(f64, f64, &'static str),
+    /// A share of something, with bounds.
+    Share(f64, f64),
+    /// A measure in the unit of its defect.
+    Measure,
+    /// Of ITU-T X.733.
+    Severity,
+    /// A kind of programme.
+    Profile,
+    /// A time of the day.
+    Hour,
+    /// Days of the week.
+    Days,
+    /// A distance from UTC.
+    Zone,
+    /// Names of defects, as a list.
+    States,
     /// The id of this source, or of another one.
     SourceId,
     /// What to watch.
@@ -234,6 +250,35 @@ table! {
         /// The decoder of FFmpeg's that is tried first, such as that of the box's hardware. Where it does not fit the stream
         /// or does not work, the software decoder takes over.
         decoder: Form::Decoder;
+        /// What kind of programme it is: sets what is watched and for how long, where the source's own keys say nothing.
+        profile: Form::Profile => "default";
+    }
+}
+
+table! {
+    /// Hours in which states are meant to be: they are not told then. Live sources only, and only while the clock is
+    /// trusted.
+    Expect {
+        /// When it begins, local time. Required.
+        from: Form::Hour;
+        /// When it ends; on the next day, where that is no later than `from`. Required.
+        to: Form::Hour;
+        /// On which days it begins.
+        days: Form::Days => "mon-sun";
+        /// What local time is.
+        zone: Form::Zone => "UTC";
+        /// What is expected. Required.
+        states: Form::States;
+    }
+}
+
+table! {
+    /// What the detectors said, kept to be judged again with `picket analyze --replay`.
+    Tape {
+        /// Whether it is kept, in `tape` of the state folder.
+        enabled: Form::Switch => "false";
+        /// Most bytes on disk, of all sources; the oldest give way.
+        bytes_max: Form::Size(MIB, 4096 * MIB) => "64MiB";
     }
 }
 
@@ -246,6 +291,16 @@ table! {
         raise_after: HOLD;
         /// Gone for this long before it is told to be over.
         clear_after: HOLD;
+        /// Measured worse than this is the defect, in place of the detector's own level.
+        raise_level: Form::Measure;
+        /// Measured better than this is good again. Without it, it keeps its distance from `raise_level`.
+        clear_level: Form::Measure;
+        /// Told also when present for this share of `window`, although it comes and goes.
+        present_share: Form::Share(1.0, 100.0);
+        /// Of what time `present_share` is.
+        window: seconds(1, 60) => "5s";
+        /// Told with this severity, whatever the detector says.
+        severity: Form::Severity;
     }
 }
 
@@ -271,6 +326,8 @@ pub(super) struct Source {
     pub detect: [Detect; Defect::ALL.len()],
     /// Of `loudness`, beside its `Detect`.
     pub loudness: LoudnessKeys,
+    /// Of each `[[source.expect]]`: its path and place.
+    pub expect: Vec<(String, Origin, Expect)>,
 }
 
 /// All that was given.
@@ -282,6 +339,7 @@ pub(super) struct Raw {
     pub health: Health,
     pub outbox: Outbox,
     pub evidence: Evidence,
+    pub tape: Tape,
     pub sources: Vec<Source>,
 }
 
@@ -294,7 +352,7 @@ pub(super) struct Named<'a> {
 
 impl Raw {
     /// All tables that stand once.
-    pub fn tables(&mut self) -> [Named<'_>; 6] {
+    pub fn tables(&mut self) -> [Named<'_>; 7] {
         [
             named("device", &mut self.device),
             named("broker", &mut self.broker),
@@ -302,6 +360,7 @@ impl Raw {
             named("health", &mut self.health),
             named("outbox", &mut self.outbox),
             named("evidence", &mut self.evidence),
+            named("tape", &mut self.tape),
         ]
     }
 }
@@ -314,6 +373,7 @@ impl Source {
             keys: SourceKeys::default(),
             detect: Defect::ALL.map(|_| Detect::default()),
             loudness: LoudnessKeys::default(),
+            expect: Vec::new(),
         }
     }
 
@@ -373,6 +433,14 @@ impl Form {
                 format!("a size from {} to {}, such as {example:?}", size_text(least), size_text(most))
             }
             Form::Percent(least, most) => format!("a share of one core from {least}% to {most}%, such as \"25%\""),
+            Form::Share(least, most) => format!("a share from {least}% to {most}%, such as \"60%\""),
+            Form::Measure => "a number and its unit, such as \"-55dBFS\"".to_owned(),
+            Form::Severity => "critical, major, minor or warning".to_owned(),
+            Form::Profile => crate::alert::Profile::ALL.map(crate::alert::Profile::name).join(", "),
+            Form::Hour => "a time from 00:00 to 24:00, such as \"01:30\"".to_owned(),
+            Form::Days => "days such as \"mon-fri\", \"sat,sun\" or \"mon-sun\"".to_owned(),
+            Form::Zone => "\"UTC\", or a distance from it such as \"+01:00\"".to_owned(),
+            Form::States => "a list of defects, such as [\"black\", \"silence\"]".to_owned(),
             Form::Level(least, most, unit) => {
                 let example = if least < 0.0 { -23.0 } else { 1.0 };
                 format!("a level from {least}{unit} to {most}{unit}, such as \"{example}{unit}\"")

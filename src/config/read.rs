@@ -2,7 +2,7 @@
 
 use super::mistake::{Document, Mistake, Origin, quoted};
 use super::nearest::nearest;
-use super::raw::{Form, Given, Leaf, Raw, Source, Table, Value};
+use super::raw::{Expect, Form, Given, Leaf, Raw, Source, Table, Value};
 use crate::detect::Defect;
 use crate::ids::SourceId;
 use std::ops::Range;
@@ -114,6 +114,14 @@ impl Reader<'_> {
                     leaf.key.form.right(),
                 );
             }
+            (Form::States, DeValue::Array(items)) if items.iter().all(|item| item.get_ref().is_str()) => {
+                let names: Vec<&str> = items.iter().filter_map(|item| item.get_ref().as_str()).collect();
+                Value::Text(names.join(","))
+            }
+            (form @ Form::States, other) => {
+                let wrong = format!("{} is not a list of texts in quotes", kind(other));
+                return self.wrong(item.span(), path, wrong, form.right());
+            }
             (_, DeValue::String(text)) => Value::Text(text.to_string()),
             (form, other) => {
                 let wrong = format!("{} is not a text in quotes", kind(other));
@@ -169,16 +177,33 @@ impl Reader<'_> {
             let path = format!("{path}.{key}");
             if key == "detect" {
                 self.detect(item, &path, source);
+            } else if key == "expect" {
+                self.expect(item, &path, source);
             } else if source.keys.leaves().iter().any(|leaf| leaf.key.name == key) {
                 self.leaf(name, item, &path, &mut source.keys.leaves(), &|_| None);
             } else {
                 let mut leaves = source.keys.leaves();
-                let known: Vec<&str> = leaves.iter_mut().map(|leaf| leaf.key.name).chain(["detect"]).collect();
+                let known: Vec<&str> =
+                    leaves.iter_mut().map(|leaf| leaf.key.name).chain(["detect", "expect"]).collect();
                 let defect = Defect::ALL.iter().any(|defect| defect.name() == key);
                 let home =
                     if defect { Some(format!("[source.detect.{key}]")) } else { homes(&mut Raw::default(), key) };
                 self.unknown(name.span(), &path, key, &known, home);
             }
+        }
+    }
+
+    /// Hours of several files stand side by side.
+    fn expect(&mut self, item: &Item<'_>, path: &str, source: &mut Source) {
+        let DeValue::Array(items) = item.get_ref() else {
+            let wrong = format!("{} is not a list of hours", kind(item.get_ref()));
+            return self.wrong(item.span(), path, wrong, "[[source.expect]] in double brackets".to_owned());
+        };
+        for item in items {
+            let path = format!("{path}[#{}]", source.expect.len() + 1);
+            let mut expect = Expect::default();
+            self.table(item, &path, &mut expect.leaves(), |_| None);
+            source.expect.push((path, self.origin(item.span()), expect));
         }
     }
 

@@ -1,7 +1,7 @@
 //! JSON Schema of the configuration, made from the tables of keys.
 
-use super::raw::{Detect, Form, Leaf, LoudnessKeys, Raw, SourceKeys, Table};
-use crate::alert::Hold;
+use super::raw::{Detect, Expect, Form, Leaf, LoudnessKeys, Raw, SourceKeys, Table};
+use crate::alert::{Hold, Profile};
 use crate::detect::Defect;
 use serde_json::{Map, Value, json};
 
@@ -35,6 +35,18 @@ fn source() -> Value {
         for (key, default) in [("raise_after", raise_after), ("clear_after", clear_after)] {
             table["properties"][key]["default"] = json!(super::forms::duration_text(default));
         }
+        for key in ["raise_level", "clear_level"] {
+            match (defect.levels(), &mut table["properties"]) {
+                (Some((own, unit)), properties) => {
+                    let default = if key == "raise_level" { own.raise } else { own.clear };
+                    properties[key]["pattern"] = json!(format!(r"^-?[0-9]+(\.[0-9]+)? *({unit})$"));
+                    properties[key]["default"] = json!(format!("{default}{unit}"));
+                }
+                // It has none that could be set.
+                (None, Value::Object(properties)) => drop(properties.remove(key)),
+                (None, _) => {}
+            }
+        }
         defects.insert(defect.name().to_owned(), table);
     }
     let detect = json!({
@@ -43,7 +55,10 @@ fn source() -> Value {
         "additionalProperties": false,
         "properties": defects,
     });
-    let more = Map::from_iter([("detect".to_owned(), detect)]);
+    let mut expect = Expect::default();
+    let expect = object(Expect::ABOUT, &mut expect.leaves(), Map::new(), &["from", "to", "states"]);
+    let expect = json!({ "type": "array", "items": expect });
+    let more = Map::from_iter([("detect".to_owned(), detect), ("expect".to_owned(), expect)]);
     object(SourceKeys::ABOUT, &mut SourceKeys::default().leaves(), more, &["id"])
 }
 
@@ -73,7 +88,7 @@ fn property(leaf: &Leaf) -> Value {
 fn about(leaf: &Leaf) -> String {
     let about = leaf.key.about.trim();
     match leaf.key.form {
-        form @ (Form::Duration(..) | Form::Size(..) | Form::Percent(..) | Form::Level(..)) => {
+        form @ (Form::Duration(..) | Form::Size(..) | Form::Percent(..) | Form::Share(..) | Form::Level(..)) => {
             format!("{about} Form: {}.", form.right())
         }
         _ => about.to_owned(),
@@ -93,7 +108,14 @@ fn form(form: Form) -> Map<String, Value> {
         Form::Prefix => pattern("^([a-z0-9-]+(/[a-z0-9-]+)?)?$"),
         Form::Duration(..) => pattern(r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"),
         Form::Size(..) => pattern(r"^[0-9]+(\.[0-9]+)?(B|kB|MB|GB|KiB|MiB|GiB)$"),
-        Form::Percent(..) => pattern(r"^[0-9]+(\.[0-9]+)?%$"),
+        Form::Measure => json!({ "type": "string" }),
+        Form::Severity => pattern("^(critical|major|minor|warning)$"),
+        Form::Profile => pattern(&format!("^({})$", Profile::ALL.map(Profile::name).join("|"))),
+        Form::Hour => pattern("^([01][0-9]|2[0-4]):[0-5][0-9]$"),
+        Form::Days => pattern("^(mon|tue|wed|thu|fri|sat|sun)([-,](mon|tue|wed|thu|fri|sat|sun))*$"),
+        Form::Zone => pattern("^(UTC|[+-][01][0-9]:[0-5][0-9])$"),
+        Form::States => json!({ "type": "array", "items": { "enum": Defect::ALL.map(Defect::name) }, "minItems": 1 }),
+        Form::Share(..) | Form::Percent(..) => pattern(r"^[0-9]+(\.[0-9]+)?%$"),
         Form::Level(_, _, unit) => pattern(&format!(r"^-?[0-9]+(\.[0-9]+)? *{unit}$")),
         Form::SourceId => pattern("^[a-z0-9-]{1,32}$"),
         Form::Input => json!({ "type": "string", "minLength": 1 }),

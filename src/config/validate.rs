@@ -6,8 +6,6 @@ use super::mistake::{Mistake, Origin, quoted};
 use super::nearest::nearest;
 use super::raw::{self, Form, Leaf};
 use super::{Budget, Config, Device, Source};
-use crate::alert::Hold;
-use crate::detect::Defect;
 use crate::ids::SourceId;
 use crate::mqtt;
 use crate::source::Input;
@@ -42,6 +40,7 @@ pub(super) fn config(merged: Merged, env: &BTreeMap<String, String>) -> (Config,
             age_max: check.duration(&raw.outbox.age_max),
         },
         pictures: raw.evidence.pictures.switch(),
+        tape: Some(check.size(&raw.tape.bytes_max)).filter(|_| raw.tape.enabled.switch()),
         notes: notes(broker.as_ref(), &sources),
         device,
         broker,
@@ -70,7 +69,7 @@ fn notes(broker: Option<&mqtt::Settings>, sources: &[Source]) -> Vec<String> {
     notes
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     env: &'a BTreeMap<String, String>,
     torn: bool,
     found: Vec<Mistake>,
@@ -78,7 +77,7 @@ struct Check<'a> {
 
 impl Check<'_> {
     /// What `parse` makes of the leaf's text; its error is a mistake and stands behind the value.
-    fn value<T>(&mut self, leaf: &Leaf, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn value<T>(&mut self, leaf: &Leaf, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let text = leaf.text()?;
         match parse(text) {
             Ok(value) => Some(value),
@@ -89,20 +88,20 @@ impl Check<'_> {
         }
     }
 
-    fn wrong(&mut self, leaf: &Leaf, wrong: String, right: String) {
+    pub(super) fn wrong(&mut self, leaf: &Leaf, wrong: String, right: String) {
         if let Some(given) = &leaf.given {
             self.found.push(Mistake::new(&given.origin, &given.path, wrong, right));
         }
     }
 
-    fn missing(&mut self, origin: &Origin, path: &str, form: Form) {
+    pub(super) fn missing(&mut self, origin: &Origin, path: &str, form: Form) {
         // In a text that is no TOML it may be there after all.
         if !self.torn {
             self.found.push(Mistake::new(origin, path, "is missing".to_owned(), form.right()));
         }
     }
 
-    fn duration(&mut self, leaf: &Leaf) -> Duration {
+    pub(super) fn duration(&mut self, leaf: &Leaf) -> Duration {
         let Form::Duration(least, most) = leaf.key.form else { return Duration::ZERO };
         let value = self.value(leaf, |text| within(forms::duration(text)?, least, most, forms::duration_text));
         value.unwrap_or_default()
@@ -249,11 +248,7 @@ impl Check<'_> {
         let pair_with = self.pair_with(&keys.pair_with, keys.id.text(), ids);
         let reopen_after = self.duration(&keys.reopen_after);
         let decoder = self.value(&keys.decoder, decoder);
-        let mut incidents = crate::alert::Settings::default();
-        for (defect, detect) in Defect::ALL.into_iter().zip(&raw.detect) {
-            let hold = self.hold(defect, detect);
-            incidents.set(defect, detect.enabled.switch().then_some(hold));
-        }
+        let incidents = self.incidents(raw);
         let mut loudness =
             crate::detect::LoudnessSettings { target: self.level(&raw.loudness.target), ..Default::default() };
         if let Some(tolerance) = self.level(&raw.loudness.tolerance) {
@@ -265,18 +260,6 @@ impl Check<'_> {
         }
         let detect = crate::detect::Settings { loudness };
         Some(Source { id: id?, input: input?, reopen_after, decoder, incidents, detect, pair_with })
-    }
-
-    fn hold(&mut self, defect: Defect, detect: &raw::Detect) -> Hold {
-        let mut hold = Hold::default_for(defect);
-        for (leaf, place) in
-            [(&detect.raise_after, &mut hold.raise_after), (&detect.clear_after, &mut hold.clear_after)]
-        {
-            if leaf.given.is_some() {
-                *place = self.duration(leaf);
-            }
-        }
-        hold
     }
 
     fn input(&mut self, leaf: &Leaf) -> Option<Input> {
@@ -310,7 +293,12 @@ impl Check<'_> {
 }
 
 /// `value` if it lies in the bounds; else the words that stand behind it.
-fn within<T: PartialOrd + Copy>(value: T, least: T, most: T, shown: impl Fn(T) -> String) -> Result<T, String> {
+pub(super) fn within<T: PartialOrd + Copy>(
+    value: T,
+    least: T,
+    most: T,
+    shown: impl Fn(T) -> String,
+) -> Result<T, String> {
     if value < least {
         Err(format!("is less than {}", shown(least)))
     } else if value > most {

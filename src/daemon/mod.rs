@@ -6,6 +6,7 @@ mod reporting;
 mod signals;
 mod source_thread;
 mod state_folder;
+mod tapes;
 
 pub use signals::set_on_signal;
 pub use state_folder::{Error as StateError, StateFolder};
@@ -90,7 +91,11 @@ pub fn run(config: &Config, kernels: Kernels) -> Result<(), Error> {
         let mut control = control(config, &clock, device, &hearts)?;
         control.close_orphans(None);
         control.courier.retain(info(config, &control, &folder, kernels));
-        let watches = watches(config, &control, &folder, kernels, &hearts, &stop, &sender);
+        let (tapes, writer) = tapes(config)?.unzip();
+        let mut watches = watches(config, &control, &folder, kernels, &hearts, &stop, &sender);
+        for (watch, tape) in watches.iter_mut().zip(tapes.into_iter().flatten()) {
+            watch.tape = Some(tape);
+        }
         drop(sender);
         let threads: Vec<JoinHandle<()>> =
             watches.into_iter().map(Watch::start).collect::<Result<_, _>>().map_err(refused("a thread"))?;
@@ -106,10 +111,21 @@ pub fn run(config: &Config, kernels: Kernels) -> Result<(), Error> {
         };
         if tokio::time::timeout(END_MAX, last_words).await.is_err() {
             tracing::error!("a source's thread does not end; going without it");
+        } else if let Some(writer) = writer {
+            // Nobody gives it more to write.
+            let _ = writer.join();
         }
         control.courier.stop(GOODBYE_MAX).await;
         Ok(())
     })
+}
+
+/// The tapes of all sources, where they are wanted, and the thread that writes them.
+fn tapes(config: &Config) -> Result<Option<tapes::Started>, Error> {
+    let Some(bytes_max) = config.tape else { return Ok(None) };
+    let ids: Vec<_> = config.sources.iter().map(|source| source.id.clone()).collect();
+    let folder = config.device.state_dir.join("tape");
+    tapes::start(&folder, &ids, bytes_max).map(Some).map_err(refused("a thread"))
 }
 
 fn device(config: &Config) -> Result<wire::Device, Error> {
@@ -219,6 +235,7 @@ fn watches(
         ids: IncidentIds::new(device, folder.start(), &source.id),
         heartbeat: heartbeat.clone(),
         reports: reports.clone(),
+        tape: None,
     };
     config.sources.iter().zip(hearts).zip(control.guest.shares()).map(watch).collect()
 }

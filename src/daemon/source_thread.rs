@@ -1,11 +1,13 @@
 //! One thread for each source: pulls units through the pipeline, survives its own failures, never waits for others.
 
+use super::tapes::Tape;
 use crate::alert::Alert;
 use crate::budget::{Effort, Step};
 use crate::health::{Heartbeat, thread_cpu_time};
 use crate::ids::{IncidentIds, SourceId};
 use crate::pipeline::{self, Pipeline};
 use crate::source::{Backoff, Context, Input, Source, Unit};
+use crate::tape::Recorder;
 use crate::time::{Clock, Mono, Stamp};
 use crate::wire::SourceState;
 use std::collections::VecDeque;
@@ -48,6 +50,8 @@ pub(super) struct Watch {
     pub heartbeat: Heartbeat,
     /// Where news goes.
     pub reports: Sender<Report>,
+    /// Where what the detectors say is kept.
+    pub tape: Option<Tape>,
 }
 
 impl Watch {
@@ -108,7 +112,12 @@ struct Session<'a> {
 
 impl<'a> Session<'a> {
     fn new(watch: &'a Watch, restarts: u64) -> Self {
-        let pipeline = Pipeline::new(watch.settings.clone(), watch.ids.clone());
+        let mut pipeline = Pipeline::new(watch.settings.clone(), watch.ids.clone());
+        if let Some(tape) = &watch.tape {
+            pipeline.record(Recorder::new(Box::new(tape.clone())));
+        }
+        let clock = &watch.context.clock;
+        pipeline.set_clock(clock.wall(), clock.mono());
         Self { watch, pipeline, restarts, alerts: Vec::new(), kept: VecDeque::new(), news: false, told: None }
     }
 
@@ -190,6 +199,7 @@ impl<'a> Session<'a> {
         if !due {
             return;
         }
+        self.pipeline.set_clock(self.watch.context.clock.wall(), now);
         let mut state = self.pipeline.state();
         state.status.restarts = self.restarts;
         // A newer one follows in a second, so a full channel may drop it.

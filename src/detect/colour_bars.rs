@@ -7,7 +7,7 @@ use super::{Defect, Levels, Observation, Presence, Severity};
 use crate::features::{Depth, VideoFeatures};
 
 /// Share of the picture's height that the bars cover, %: they are 58 % high in RP 219, and may lie in a letterbox.
-const LEVELS: Levels = Levels { raise: 40.0, clear: 25.0 };
+pub(super) const LEVELS: Levels = Levels { raise: 40.0, clear: 25.0 };
 /// Rows of tiles show the same when they differ by less than this on average, code values, ...
 const ROWS_ALIKE: f32 = 2.0;
 /// ... and what noise adds for tiles of at least 256 samples: 1.128 x sqrt(2 / 256).

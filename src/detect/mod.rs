@@ -157,6 +157,17 @@ impl Defect {
         }
     }
 
+    /// Its own levels and their unit, where presence follows from them alone, so that others can be asked for.
+    pub fn levels(self) -> Option<(Levels, &'static str)> {
+        match self {
+            Defect::SolidColour => Some((solid_colour::LEVELS, "%")),
+            Defect::ColourBars => Some((colour_bars::LEVELS, "%")),
+            Defect::Silence => Some((silence::LEVELS, "dBFS")),
+            Defect::Phase => Some((phase::LEVELS, "correlation")),
+            _ => None,
+        }
+    }
+
     /// As it stands in messages and configuration.
     pub fn name(self) -> &'static str {
         match self {
@@ -306,6 +317,18 @@ impl Observation {
     }
 }
 
+impl Observation {
+    /// Numbers in whole thousandths, as messages have them: whoever judges what was told judges the same.
+    fn round(&mut self) {
+        let levels = self.levels.iter_mut().flat_map(|levels| [&mut levels.raise, &mut levels.clear]);
+        for number in [&mut self.value, &mut self.threshold].into_iter().chain(&mut self.confidence).chain(levels) {
+            let rounded = (number.clamp(-1e9, 1e9) * 1000.0).round() / 1000.0;
+            // Adding zero turns -0.0 into 0.0.
+            *number = if rounded.is_nan() { 0.0 } else { rounded + 0.0 };
+        }
+    }
+}
+
 /// Where a measure raises, and where it clears: less where more is worse, more where less is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Levels {
@@ -451,7 +474,8 @@ impl Detectors {
     }
 }
 
-fn say(observation: Observation, said: &mut Observations) {
+fn say(mut observation: Observation, said: &mut Observations) {
+    observation.round();
     // One place for each defect, and no detector speaks twice of one unit.
     let _ = said.push(observation);
 }

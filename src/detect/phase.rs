@@ -3,7 +3,7 @@
 //! The correlation over a second. Wide stereo and ambience lie between -0.3 and 0.3, and below that for moments;
 //! matrix surround has effects near -1 for a second or two. An inverted leg has -0.9 in what was nearly mono.
 
-use super::{Defect, Observation, Presence, Scope, Severity};
+use super::{Defect, Levels, Observation, Presence, Scope, Severity};
 use crate::features::{AudioFeatures, PAIRS_MAX, Pair};
 use crate::time::MediaTime;
 
@@ -11,6 +11,8 @@ use crate::time::MediaTime;
 const BLOCKS: usize = 10;
 /// Correlation from which a pair is out of phase, and above which it is not.
 const AGAINST: (f64, f64) = (-0.6, -0.2);
+/// The same, as levels that others can be asked for in place of.
+pub(super) const LEVELS: Levels = Levels { raise: AGAINST.0, clear: AGAINST.1 };
 /// Mean square of each channel of a pair below which there is nothing to tell: -55 dBFS.
 const POWER_MIN: f64 = 3.2e-6;
 /// Levels further apart than this (15 dB) are not the two sides of one thing.
@@ -78,7 +80,7 @@ impl Phase {
             unit: "correlation",
             confidence: None,
             region: None,
-            levels: None,
+            levels: worst.map(|_| LEVELS),
             phrase: "channels are out of phase",
             change: None,
         }

@@ -3,7 +3,7 @@
 //! Block RMS instead of single samples, so that a click or a DC offset does not hide silence. Mains hum and its first
 //! harmonics are no sound either, up to -40 dBFS: a low tone that stays level to half a decibel, as no programme does.
 
-use super::{Defect, Observation, Presence, Scope, Severity};
+use super::{Defect, Levels, Observation, Presence, Scope, Severity};
 use crate::features::AudioFeatures;
 use crate::time::MediaTime;
 use std::time::Duration;
@@ -20,6 +20,8 @@ const HUM_DBFS: f64 = -40.0;
 const HUM_HZ: f64 = 250.0;
 /// ... and its level stays from block to block, dB.
 const HUM_STEADY_DB: f64 = 0.5;
+/// What other levels can be asked for in place of.
+pub(super) const LEVELS: Levels = Levels { raise: SILENT_DBFS, clear: SOUND_DBFS };
 /// Silence this long is established.
 const ESTABLISHED: Duration = Duration::from_secs(2);
 /// Silence this long is no pause of any programme.
@@ -63,8 +65,9 @@ impl Silence {
             unit: "dBFS",
             confidence: None,
             region: None,
-            levels: None,
             change: None,
+            // Hum is silence at any level.
+            levels: (!hum).then_some(LEVELS),
             phrase: match (constant, hum && level >= SILENT_DBFS) {
                 (true, _) => "sound is digital silence",
                 (false, true) => "sound is silent but for hum",

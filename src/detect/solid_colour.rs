@@ -4,7 +4,7 @@ use super::{Defect, Levels, Observation, Presence, Severity};
 use crate::features::{Depth, VideoFeatures};
 
 /// Share of the cells that show the colour, %: a logo or a clock may lie over it.
-const LEVELS: Levels = Levels { raise: 99.0, clear: 95.0 };
+pub(super) const LEVELS: Levels = Levels { raise: 99.0, clear: 95.0 };
 /// A cell shows the colour when its mean is this near the median, in code values: coders and generators keep within 1,
 /// a sky or a wall without any shade does not exist.
 const LUMA_NEAR: f32 = 2.0;

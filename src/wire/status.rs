@@ -1,6 +1,7 @@
 //! Retained documents and health (contract, mqtt): status, info, state, health.
 
 use super::{MINOR_VERSION, Made, encoded, rfc3339, rounded};
+use crate::alert::Candidate;
 use crate::budget::{Grant, Reason};
 use crate::detect::{Defect, Severity};
 use crate::health::{BoxHealth, Signal, SourceStatus};
@@ -186,6 +187,8 @@ pub struct SourceState {
     pub status: SourceStatus,
     /// What is wrong.
     pub open: Vec<OpenIncident>,
+    /// What may become so: seen, not yet for long enough. No alert.
+    pub candidates: Vec<Candidate>,
 }
 
 impl SourceState {
@@ -211,6 +214,13 @@ struct OpenBody<'a> {
 }
 
 #[derive(Serialize, JsonSchema)]
+struct CandidateBody<'a> {
+    defect: &'a str,
+    /// When it began, as `onset_s` of an event.
+    since_s: f64,
+}
+
+#[derive(Serialize, JsonSchema)]
 #[schemars(rename = "state")]
 pub(super) struct StateBody<'a> {
     #[serde(flatten)]
@@ -220,6 +230,9 @@ pub(super) struct StateBody<'a> {
     verdict: &'a str,
     /// Open incidents.
     open: Vec<OpenBody<'a>>,
+    /// What is seen, and not yet for long enough to be told.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    candidates: Vec<CandidateBody<'a>>,
     /// Why nothing arrives.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
@@ -266,6 +279,11 @@ pub fn state(made: &Made, source: &SourceState) -> Vec<u8> {
             .open
             .iter()
             .map(|open| OpenBody { id: open.id.as_str(), defect: open.defect.name(), severity: open.severity.name() })
+            .collect(),
+        candidates: source
+            .candidates
+            .iter()
+            .map(|seen| CandidateBody { defect: seen.defect.name(), since_s: rounded(seen.since.as_secs_f64()) })
             .collect(),
         reason: status.reason.as_deref(),
         format: status.format.as_deref(),

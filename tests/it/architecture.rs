@@ -15,15 +15,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("features", &["kernels", "frame", "time"]),
     ("detect", &["features", "kernels", "frame", "time"]),
     ("alert", &["detect", "time", "ids"]),
-    ("evidence", &["alert", "detect", "kernels", "frame"]),
+    ("evidence", &["alert", "detect", "kernels", "frame", "time"]),
+    ("tape", &["alert", "detect", "time", "ids"]),
     ("wire", &["alert", "detect", "budget", "health", "time", "ids"]),
     ("outbox", &["wire", "time", "ids"]),
     ("mqtt", &["outbox", "wire", "time", "ids"]),
     (
         "pipeline",
         &[
-            "source", "frame", "features", "kernels", "detect", "alert", "evidence", "wire", "health", "budget",
-            "time", "ids",
+            "source", "frame", "features", "kernels", "detect", "alert", "evidence", "tape", "wire", "health",
+            "budget", "time", "ids",
         ],
     ),
     ("report", &["pipeline", "wire", "alert", "detect", "time", "ids"]),
@@ -31,15 +32,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "config", "pipeline", "mqtt", "outbox", "wire", "alert", "source", "health", "budget", "kernels", "time",
-            "ids",
+            "config", "pipeline", "mqtt", "outbox", "wire", "tape", "alert", "source", "health", "budget", "kernels",
+            "time", "ids",
         ],
     ),
     (
         "cli",
         &[
-            "daemon", "config", "report", "pipeline", "wire", "alert", "detect", "features", "source", "budget",
-            "health", "kernels", "frame", "time", "ids",
+            "daemon", "config", "report", "pipeline", "wire", "tape", "alert", "detect", "features", "source",
+            "budget", "health", "kernels", "frame", "time", "ids",
         ],
     ),
 ];
@@ -47,7 +48,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Where each foreign crate may be named: one place to change when it changes.
 const FOREIGN: &[(&str, &[&str])] = &[
     ("clap", &["cli/"]),
-    ("crc32fast", &["outbox/"]),
+    ("crc32fast", &["outbox/", "tape/"]),
     ("ebur128", &["features/loudness.rs"]),
     ("ffmpeg_next", &["source/ffmpeg/"]),
     ("heapless", &["features/", "detect/"]),

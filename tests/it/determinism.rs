@@ -143,3 +143,75 @@ fn a_reader_that_goes_away_ends_the_program() {
     }
     assert_eq!(ended.and_then(|status| status.code()), Some(0));
 }
+
+/// What `analyze` tells of `input`, and what it tells of the tape that this made.
+fn live_and_again(input: &str) -> (String, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tape = folder.path().join("one.tape");
+    let tape = tape.to_str().expect("UTF-8");
+    let run = |arguments: &[&str]| {
+        let output = picket().args(["analyze", "--format", "ndjson"]).args(arguments).output().expect("picket starts");
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let (events, summaries): (Vec<_>, Vec<_>) =
+            lines(&output.stdout).into_iter().partition(|line| line["type"] == "incident");
+        let summary = &summaries[0];
+        let events: Vec<String> = events.iter().map(ToString::to_string).collect();
+        format!("{}\n{} {} {}", events.join("\n"), summary["frames"], summary["incidents"], summary["format"])
+    };
+    (run(&["--features", tape, input]), run(&["--replay", tape]))
+}
+
+#[test]
+fn a_tape_is_judged_again_to_the_same_bytes() {
+    for input in ["pattern:defects", "pattern:clean", "pattern:busy"] {
+        let (live, again) = live_and_again(input);
+        assert_eq!(live, again, "{input}");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, encoder) in [("clip.ts", "libx264"), ("clip.mkv", "mpeg2video")] {
+        let clip = folder.path().join(name);
+        let clip = clip.to_str().expect("UTF-8");
+        let source = "testsrc2=s=640x360:r=30000/1001,drawbox=c=black:t=fill:enable='between(t,2,5)',format=yuv420p";
+        let sound = "sine=f=500:r=44100,volume=0:enable='between(t,3,7)'";
+        ffmpeg(&[
+            "-f", "lavfi", "-i", source, "-f", "lavfi", "-i", sound, "-t", "9", "-c:v", encoder, "-c:a", "mp2", clip,
+        ]);
+        let (live, again) = live_and_again(clip);
+        assert!(live.contains("\"black\"") && live.contains("\"silence\""), "{live}");
+        assert_eq!(live, again, "{name}");
+    }
+}
+
+#[test]
+fn a_tape_is_judged_by_other_settings_and_suggests_some() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tape = folder.path().join("one.tape");
+    let tape = tape.to_str().expect("UTF-8");
+    picket().args(["analyze", "--features", tape, "pattern:defects"]).output().expect("starts");
+    let config = folder.path().join("p.toml");
+    let keys = "[[source]]\nid = \"a\"\ninput = \"pattern:clean\"\n[source.detect.silence]\nraise_after = \"20s\"\n";
+    std::fs::write(&config, keys).expect("written");
+    let run = |arguments: &[&str]| {
+        let output = picket().args(["analyze", "--replay", tape]).args(arguments).output().expect("starts");
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (_, told, _) = run(&["--config", config.to_str().expect("UTF-8")]);
+    assert!(told.contains("1 black, 1 freeze\n"), "{told}");
+    let (code, told, _) = run(&["--suggest"]);
+    assert_eq!(code, Some(0));
+    assert!(told.contains("[source.detect.freeze]") && told.contains("raise_after = "), "{told}");
+    // What is proposed is a configuration, and does what was said of it.
+    let snippet = &told[told.find("# below").expect("a snippet")..];
+    std::fs::write(&config, format!("[[source]]\nid = \"a\"\ninput = \"pattern:clean\"\n{snippet}")).expect("written");
+    let (code, told, complaint) = run(&["--config", config.to_str().expect("UTF-8")]);
+    assert_eq!(code, Some(0), "{complaint}");
+    assert!(told.contains("nothing wrong"), "{told}\n{snippet}");
+    // A torn tail is told and left out.
+    let bytes = std::fs::read(tape).expect("read");
+    std::fs::write(tape, &bytes[..bytes.len() - 5]).expect("written");
+    let (code, told, complaint) = run(&[]);
+    assert!(code == Some(0) && complaint.contains("breaks off") && told.contains("1 black"), "{complaint}{told}");
+    std::fs::write(tape, "no tape").expect("written");
+    let (code, _, complaint) = run(&[]);
+    assert!(code == Some(3) && complaint.contains("is no tape of measures"), "{complaint}");
+}

@@ -174,6 +174,9 @@ age_max = \"7d\"
 [evidence]
 pictures = true
 
+[tape]
+enabled = false
+
 [[source]]
 id = \"sdi-1\"
 input = \"udp://239.1.1.1:5000\"

@@ -55,7 +55,10 @@ fn unknown_names_get_the_nearest_known_one() {
         ("[brokr]\n", "1:2 brokr: no such key | did you mean broker?"),
         ("[[sources]]\n", "1:3 sources: no such key | did you mean source?"),
         ("site = \"x\"", "1:1 site: no such key | [device] is where site belongs"),
-        ("[zebra]\n", "1:2 zebra: no such key | known here: device, broker, budget, health, outbox, evidence, source"),
+        (
+            "[zebra]\n",
+            "1:2 zebra: no such key | known here: device, broker, budget, health, outbox, evidence, tape, source",
+        ),
     ];
     for (text, expected) in cases {
         assert_eq!(told(text), [expected], "{text}");
@@ -267,7 +270,8 @@ fn keys_of_sources_are_checked() {
         ),
         (
             "detect.black.raise = \"2s\"",
-            "4:14 source[sdi-1].detect.black.raise: no such key | known here: enabled, raise_after, clear_after",
+            "4:14 source[sdi-1].detect.black.raise: no such key | known here: enabled, raise_after, clear_after, \
+             raise_level, clear_level, present_share, window, severity",
         ),
     ];
     for (text, expected) in cases {

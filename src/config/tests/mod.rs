@@ -4,6 +4,7 @@ mod documents;
 mod layering;
 mod mistakes;
 mod mutations;
+mod rules;
 
 use super::*;
 use std::path::Path;
