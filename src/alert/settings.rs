@@ -32,7 +32,8 @@ impl Hold {
             Defect::Letterbox => (2_000, 1_000),
             Defect::Flashing => (0, 1_000),
             Defect::Interlace => (1_000, 1_000),
-            Defect::Tearing => (0, 1_000),
+            // Longer than wipes, whose seam is one too.
+            Defect::Tearing => (1_200, 1_000),
             Defect::FrameDrop => (0, 1_000),
             Defect::Timestamp => (0, 0),
             Defect::Silence => (2_000, 300),

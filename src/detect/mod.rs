@@ -3,26 +3,34 @@
 mod audio_dropout;
 mod black;
 mod block_corruption;
+mod blur;
 mod channel_loss;
 mod clipping;
 mod freeze;
+mod interlace;
 mod loudness;
+mod noise;
 mod phase;
 mod silence;
 mod stream_loss;
+mod tearing;
 #[cfg(test)]
 mod testing;
 
 pub use audio_dropout::AudioDropout;
 pub use black::Black;
 pub use block_corruption::BlockCorruption;
+pub use blur::Blur;
 pub use channel_loss::ChannelLoss;
 pub use clipping::Clipping;
 pub use freeze::Freeze;
+pub use interlace::Interlace;
 pub use loudness::{Loudness, Settings as LoudnessSettings};
+pub use noise::Noise;
 pub use phase::Phase;
 pub use silence::Silence;
 pub use stream_loss::StreamLoss;
+pub use tearing::Tearing;
 
 use crate::features::{AudioFeatures, TransportFeatures, VideoFeatures};
 use crate::time::MediaTime;
@@ -317,6 +325,10 @@ pub struct Detectors {
     black: Black,
     freeze: Freeze,
     block_corruption: BlockCorruption,
+    noise: Noise,
+    blur: Blur,
+    interlace: Interlace,
+    tearing: Tearing,
     silence: Silence,
     channel_loss: ChannelLoss,
     clipping: Clipping,
@@ -342,6 +354,10 @@ impl Detectors {
             black: Black,
             freeze: Freeze::default(),
             block_corruption: BlockCorruption::default(),
+            noise: Noise::default(),
+            blur: Blur::default(),
+            interlace: Interlace::default(),
+            tearing: Tearing::default(),
             silence: Silence::default(),
             channel_loss: ChannelLoss::default(),
             clipping: Clipping::default(),
@@ -357,11 +373,15 @@ impl Detectors {
         say(self.black.observe(features), said);
         say(self.freeze.observe(features), said);
         say(self.block_corruption.observe(features), said);
+        say(self.noise.observe(features), said);
+        say(self.blur.observe(features), said);
+        say(self.interlace.observe(features), said);
+        say(self.tearing.observe(features), said);
     }
 
     /// Whether a detector has something to decide that only pictures seen in full can decide.
     pub fn want_full(&self) -> bool {
-        self.block_corruption.wants_full()
+        self.block_corruption.wants_full() || self.interlace.wants_full() || self.tearing.wants_full()
     }
 
     /// The damaged cells of the last picture, row by row: one entry per cell.

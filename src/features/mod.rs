@@ -4,8 +4,11 @@ mod audio;
 mod correlation;
 mod grid;
 mod loudness;
+mod strips;
+mod texture;
 mod transport;
 mod video;
+mod weave;
 
 pub use audio::{
     AudioAnalyzer, AudioFeatures, Break, BreakKind, CHANNELS_MAX, ChannelLevel, Clip, FLOOR_DBFS, PAIRS_MAX, Pair, Step,
@@ -13,5 +16,7 @@ pub use audio::{
 pub use correlation::Correlation;
 pub use grid::Grid;
 pub use loudness::{GATE_LUFS, Loudness, lufs};
+pub use texture::Texture;
 pub use transport::{TransportFeatures, TransportTracker};
 pub use video::{Depth, Lines, VideoAnalyzer, VideoFeatures};
+pub use weave::{Seam, Weave};

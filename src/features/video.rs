@@ -1,6 +1,7 @@
 //! One pass over each picture: cells of the current picture, differences to the picture before, chroma, histogram.
 
-use super::{Correlation, Grid};
+use super::weave::{Weave, Weaver};
+use super::{Correlation, Grid, Texture};
 use crate::frame::{DecodeEvidence, FieldOrder, Frame, Plane, Range};
 use crate::kernels::{Band, CELL, Kernels, LINES, LumaCell, Steps, Strip};
 use crate::time::Stamp;
@@ -98,6 +99,10 @@ pub struct VideoFeatures {
     /// Noise between two pictures, as a standard deviation in code values: from the quietest quarter of the cells,
     /// which do not move in most pictures (mean absolute difference over 2/sqrt(pi)).
     pub noise: f64,
+    /// How the rows of this picture lie in time, in a picture seen in full.
+    pub weave: Weave,
+    /// How fine and how restless the last picture is that was seen in full.
+    pub texture: Texture,
 }
 
 impl VideoFeatures {
@@ -126,6 +131,7 @@ pub struct VideoAnalyzer {
     areas: Vec<u16>,
     sums: Vec<u16>,
     left_out: bool,
+    weaver: Weaver,
     features: VideoFeatures,
 }
 
@@ -155,9 +161,12 @@ impl VideoAnalyzer {
             alike: 1.0,
             alike_in_full: 1.0,
             noise: 0.0,
+            weave: Weave::default(),
+            texture: Texture::default(),
         };
         let (means_in_full, areas, sums) = (Vec::new(), Vec::new(), Vec::new());
-        Self { kernels, previous: None, in_full: None, means_in_full, areas, sums, left_out: false, features }
+        let weaver = Weaver::default();
+        Self { kernels, previous: None, in_full: None, means_in_full, areas, sums, left_out: false, weaver, features }
     }
 
     /// The picture analysed last.
@@ -200,6 +209,7 @@ impl VideoAnalyzer {
         features.left_out = std::mem::take(&mut self.left_out);
         features.depth = if features.first { Depth::Full } else { depth };
         self.measure(&frame);
+        self.weave(&frame);
         self.sum_up(was);
         self.keep(frame, was);
         &self.features
@@ -250,6 +260,18 @@ impl VideoAnalyzer {
         }
     }
 
+    /// How the rows lie in time, against the picture right before.
+    fn weave(&mut self, frame: &Frame) {
+        let Self { weaver, previous, features, .. } = self;
+        let full = features.depth == Depth::Full;
+        if !full || features.first || features.left_out {
+            weaver.forget();
+        }
+        let before = previous.as_ref().filter(|_| !features.left_out).map(Frame::luma);
+        let interlaced = features.field_order != FieldOrder::Progressive;
+        features.weave = if full { weaver.look(frame.luma(), before, interlaced) } else { Weave::default() };
+    }
+
     /// Numbers of the whole picture, and means. `was`: the depth of the picture before.
     fn sum_up(&mut self, was: Depth) {
         let Self { means_in_full, areas, features, .. } = self;
@@ -267,6 +289,7 @@ impl VideoAnalyzer {
         features.noise = noise.sigma(features.cells.len());
         features.alike = Correlation::of(&features.means, &features.means_before).value();
         if features.depth == Depth::Full {
+            features.texture = Texture::of(features.grid, &features.cells, &features.means, &features.lines);
             let same = was == Depth::Full;
             features.alike_in_full =
                 if same { features.alike } else { Correlation::of(&features.means, means_in_full).value() };
