@@ -11,7 +11,10 @@ use crate::time::MediaTime;
 use std::time::Duration;
 
 /// Texture of so many shares of the cells, in two directions.
-const LEVELS: usize = 6;
+const LEVELS: usize = 10;
+/// Those that count where most cells have texture, and where only some have.
+const DENSE: [usize; 6] = [1, 2, 3, 6, 7, 8];
+const SPARSE: [usize; 6] = [2, 3, 4, 7, 8, 9];
 /// Logarithms of texture over contrast.
 type Levels = [f64; LEVELS];
 /// Pictures that "before" is the median of, and the two across which sharpness is lost.
@@ -24,8 +27,9 @@ const FALL: (f64, f64) = (0.22, 0.27);
 const ALIKE: f64 = 0.85;
 /// Another scene for certain.
 const CUT: f64 = 0.6;
-/// Median texture of the cells, in code values: a picture with less is mostly graphics and void.
-const TEXTURED: f64 = 0.5;
+/// Texture that half of the cells have, and that 15 % of them have, in code values: a picture with less is graphics
+/// and void.
+const TEXTURED: (f64, f64) = (0.3, 1.0);
 /// Sharpness that came as suddenly, within this time, may go again: noise, or a blur that has ended.
 const RISEN: Duration = Duration::from_secs(15);
 /// A fall back to this much above what was before a rise is none.
@@ -39,6 +43,14 @@ const BELOW: f64 = 0.25;
 /// Average fall that spoils the programme: half of the texture.
 const STRONG: f64 = 0.7;
 
+/// What is kept of a picture.
+#[derive(Clone, Copy, Debug)]
+struct Picture {
+    at: MediaTime,
+    levels: Levels,
+    texture: Texture,
+}
+
 /// A loss of sharpness.
 #[derive(Clone, Copy, Debug)]
 struct Loss {
@@ -46,6 +58,8 @@ struct Loss {
     /// Mean level before, and just after.
     before: f64,
     after: f64,
+    /// Of which levels.
+    of: [usize; 6],
     /// Another scene has come since.
     elsewhere: bool,
 }
@@ -53,11 +67,11 @@ struct Loss {
 /// Follows one source.
 #[derive(Clone, Debug, Default)]
 pub struct Blur {
-    pictures: heapless::Deque<(MediaTime, Levels), KEPT>,
+    pictures: heapless::Deque<Picture, KEPT>,
     /// Mean level that the source usually has.
     usual: Option<f64>,
     /// When all texture rose last, and where it rose from.
-    risen: Option<(MediaTime, f64)>,
+    risen: Option<(MediaTime, Levels)>,
     lost: Option<Loss>,
     ended: Option<MediaTime>,
     last: MediaTime,
@@ -75,67 +89,76 @@ impl Blur {
             return self.say(false);
         }
         let passed = at.since(std::mem::replace(&mut self.last, at));
-        let now = levels(&features.texture);
+        let now = Picture { at, levels: levels(&features.texture), texture: features.texture };
         if features.alike_in_full < ALIKE {
             self.pictures.clear();
         }
         if self.pictures.is_full() {
             self.pictures.pop_front();
         }
-        let _ = self.pictures.push_back((at, now));
-        self.follow(at, features, mean(&now));
+        let level = mean(&now.levels, DENSE);
+        let _ = self.pictures.push_back(now);
+        match self.lost {
+            None => self.lost = self.fall(),
+            Some(loss) => self.follow(loss, features, &now.levels),
+        }
         if self.lost.is_none() {
-            let usual = self.usual.get_or_insert(mean(&now));
-            *usual += (mean(&now) - *usual) * (passed.as_secs_f64() / USUAL.as_secs_f64()).min(1.0);
+            let usual = self.usual.get_or_insert(level);
+            *usual += (level - *usual) * (passed.as_secs_f64() / USUAL.as_secs_f64()).min(1.0);
         }
         self.say(true)
     }
 
-    fn follow(&mut self, at: MediaTime, features: &VideoFeatures, now: f64) {
-        let Some(mut loss) = self.lost else {
-            self.lost = self.fall(at).filter(|_| is_textured(&features.texture));
-            return;
-        };
+    /// Whether `loss` goes on.
+    fn follow(&mut self, mut loss: Loss, features: &VideoFeatures, now: &Levels) {
         loss.elsewhere |= features.alike_in_full < CUT;
-        let limit = if loss.elsewhere {
-            self.usual.map_or(loss.before, |usual| usual - BELOW)
+        let sharp = if loss.elsewhere {
+            self.usual.is_none_or(|usual| mean(now, DENSE) > usual - BELOW)
         } else {
-            loss.after + REGAINED * (loss.before - loss.after)
+            mean(now, loss.of) > loss.after + REGAINED * (loss.before - loss.after)
         };
         self.lost = Some(loss);
-        if now > limit {
-            (self.lost, self.ended) = (None, Some(at));
+        if sharp {
+            (self.lost, self.ended) = (None, Some(features.stamp.at));
             self.pictures.clear();
         }
     }
 
     /// Whether all levels have just fallen.
-    fn fall(&mut self, at: MediaTime) -> Option<Loss> {
+    fn fall(&mut self) -> Option<Loss> {
+        let mut newest = self.pictures.iter().rev();
+        let (now, first, last) = (*newest.next()?, *newest.next()?, *newest.next()?);
         if !self.pictures.is_full() {
             return None;
         }
-        let picture = |n: usize| self.pictures.iter().nth(n).copied().unwrap_or_default();
-        let before: Levels = std::array::from_fn(|level| {
-            let mut of: heapless::Vec<f64, KEPT> = self.pictures.iter().take(PICTURES).map(|(_, l)| l[level]).collect();
-            of.sort_unstable_by(f64::total_cmp);
-            of[PICTURES / 2]
-        });
-        let (last, (first_at, first), (_, now)) = (picture(PICTURES - 1).1, picture(PICTURES), picture(PICTURES + 1));
-        let fall = |from: &Levels| (0..LEVELS).map(|n| from[n] - now[n]).fold(f64::INFINITY, f64::min);
-        let rise = |from: &Levels| (0..LEVELS).map(|n| now[n] - from[n]).fold(f64::INFINITY, f64::min);
-        if rise(&before).min(rise(&last)) > FALL.0 {
-            self.risen = Some((at, mean(&before)));
+        let of = shares(&last.texture)?;
+        let before = self.before();
+        let least = |a: &Levels, b: &Levels| of.iter().map(|&n| a[n] - b[n]).fold(f64::INFINITY, f64::min);
+        if least(&now.levels, &before).min(least(&now.levels, &last.levels)) > FALL.0 {
+            self.risen = Some((now.at, before));
         }
-        let fallen = mean(&before).min(mean(&last)) - mean(&now);
-        if fall(&before).min(fall(&last)) < FALL.0 || fallen < FALL.1 {
+        let [was, at_last, at_first, after] =
+            [&before, &last.levels, &first.levels, &now.levels].map(|levels| mean(levels, of));
+        let each = least(&before, &now.levels).min(least(&last.levels, &now.levels));
+        if each < FALL.0 || was.min(at_last) - after < FALL.1 {
             return None;
         }
-        let risen = self.risen.filter(|(when, _)| at.since(*when) < RISEN);
-        if risen.is_some_and(|(_, from)| mean(&now) > from - BACK) {
+        let risen = self.risen.filter(|(when, _)| now.at.since(*when) < RISEN);
+        if risen.is_some_and(|(_, from)| after > mean(&from, of) - BACK) {
             return None;
         }
-        let since = if mean(&last) - mean(&first) > mean(&first) - mean(&now) { first_at } else { at };
-        Some(Loss { since, before: mean(&before), after: mean(&now), elsewhere: false })
+        let since = if at_last - at_first > at_first - after { first.at } else { now.at };
+        Some(Loss { since, before: was, after, of, elsewhere: false })
+    }
+
+    /// Medians of the pictures before the last two.
+    fn before(&self) -> Levels {
+        std::array::from_fn(|level| {
+            let before = self.pictures.iter().take(PICTURES).map(|picture| picture.levels[level]);
+            let mut sorted: heapless::Vec<f64, PICTURES> = before.collect();
+            sorted.sort_unstable_by(f64::total_cmp);
+            sorted[PICTURES / 2]
+        })
     }
 
     fn say(&self, full: bool) -> Observation {
@@ -157,17 +180,76 @@ impl Blur {
     }
 }
 
-fn mean(levels: &Levels) -> f64 {
-    levels.iter().sum::<f64>() / LEVELS as f64
+fn mean(levels: &Levels, of: [usize; 6]) -> f64 {
+    of.iter().map(|&n| levels[n]).sum::<f64>() / of.len() as f64
 }
 
-fn is_textured(texture: &Texture) -> bool {
-    texture.across[0].min(texture.down[0]) > TEXTURED
+/// The levels that count in a picture of this texture.
+fn shares(texture: &Texture) -> Option<[usize; 6]> {
+    let least = |n: usize| texture.across[n].min(texture.down[n]);
+    if least(0) > TEXTURED.0 { Some(DENSE) } else { (least(2) > TEXTURED.1).then_some(SPARSE) }
 }
 
 fn levels(texture: &Texture) -> Levels {
     // What is added keeps rounding of smooth cells out, and contrast of flat pictures.
     let level = |value: f64| ((value + 0.3) / texture.spread.max(2.0)).ln();
-    let (across, down) = (&texture.across, &texture.down);
-    [across[1], across[2], across[3], down[1], down[2], down[3]].map(level)
+    let n = texture.across.len();
+    std::array::from_fn(|level_of| {
+        level(if level_of < n { texture.across[level_of] } else { texture.down[level_of - n] })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::testing::{Picture, analyzer, at};
+
+    /// The last word on grass of so much growth in each picture.
+    fn watch(pictures: usize, growth: impl Fn(usize) -> f64) -> Observation {
+        watch_pictures(pictures, |n| Picture::grass(n as f64, growth(n)))
+    }
+
+    fn watch_pictures(pictures: usize, picture: impl Fn(usize) -> Picture) -> Observation {
+        let (mut analyzer, mut blur) = (analyzer(), Blur::default());
+        let said = (0..pictures).map(|n| blur.observe(analyzer.analyze(picture(n).frame(n))));
+        said.last().expect("at least one picture")
+    }
+
+    #[test]
+    fn texture_that_is_lost_at_once_is_blur_until_it_comes_back() {
+        let said = watch(80, |n| if n < 30 { 30.0 } else { 6.0 });
+        assert_eq!((said.presence, said.since, said.severity), (Presence::Present, Some(at(30)), Severity::Major));
+        let said = watch(80, |n| if n < 30 { 30.0 } else { 17.0 });
+        assert_eq!((said.presence, said.severity), (Presence::Present, Severity::Minor));
+        let said = watch(80, |n| if (30..60).contains(&n) { 6.0 } else { 30.0 });
+        assert_eq!((said.presence, said.since), (Presence::Absent, Some(at(60))));
+    }
+
+    #[test]
+    fn a_focus_pull_and_a_soft_scene_are_none() {
+        assert_eq!(watch(90, |n| 30.0 - 24.0 * (n as f64 / 40.0).min(1.0)).presence, Presence::Absent);
+        let soft = |n: usize| {
+            if n < 30 { Picture::slate().mix(&Picture::grass(0.0, 40.0), 0.5) } else { Picture::hills(n as f64) }
+        };
+        assert_eq!(watch_pictures(60, soft).presence, Presence::Absent);
+    }
+
+    #[test]
+    fn the_end_of_noise_is_none() {
+        let noisy = |n: usize| {
+            let sigma = if (30..60).contains(&n) { 12.0 } else { 0.0 };
+            Picture::grass(n as f64, 12.0).noise(sigma, n as u64)
+        };
+        assert_eq!(watch_pictures(90, noisy).presence, Presence::Absent);
+    }
+
+    #[test]
+    fn a_part_that_is_soft_is_none() {
+        let part = |n: usize| {
+            let soft = Picture::grass(n as f64, 6.0);
+            let sharp = Picture::grass(n as f64, 30.0);
+            if n < 30 { sharp } else { sharp.below(110, &soft) }
+        };
+        assert_eq!(watch_pictures(60, part).presence, Presence::Absent);
+    }
 }

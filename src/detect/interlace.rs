@@ -146,3 +146,66 @@ fn order(first: f64, second: f64) -> Vote {
         Vote::Unknown
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::testing::{Picture, analyzer, at};
+
+    /// The last word on so many pictures.
+    fn watch(pictures: usize, picture: impl Fn(usize) -> Picture) -> Observation {
+        let (mut analyzer, mut interlace) = (analyzer(), Interlace::default());
+        let said = (0..pictures).map(|n| interlace.observe(analyzer.analyze(picture(n).frame(n))));
+        said.last().expect("at least one picture")
+    }
+
+    fn pan(moment: usize) -> Picture {
+        Picture::hills(5.0 * moment as f64)
+    }
+
+    /// Two moments in each picture.
+    fn woven(n: usize) -> Picture {
+        pan(2 * n).weave(&pan(2 * n + 1))
+    }
+
+    #[test]
+    fn woven_moments_are_combing_from_the_first_picture_on() {
+        let said = watch(30, |n| if n < 10 { pan(2 * n) } else { woven(n) });
+        assert_eq!((said.presence, said.since, said.severity), (Presence::Present, Some(at(10)), Severity::Major));
+        let said = watch(40, |n| if (10..20).contains(&n) { woven(n) } else { pan(2 * n) });
+        assert_eq!((said.presence, said.since), (Presence::Absent, Some(at(20))));
+    }
+
+    #[test]
+    fn film_woven_into_two_of_five_pictures_is_combing() {
+        let said = watch(43, |n| if n % 5 < 2 { pan(2 * n) } else { woven(n) });
+        assert_eq!(said.presence, Presence::Present);
+    }
+
+    #[test]
+    fn fine_lines_that_stand_still_are_none() {
+        let lines = |x: usize, y: usize| (x < 200).then_some(if y % 2 == 0 { 200.0 } else { 40.0 });
+        let said = watch(20, |n| pan(2 * n).over(lines));
+        assert_eq!(said.presence, Presence::Absent);
+        // What is combed stays so while nothing moves.
+        let said = watch(40, |n| woven(n.min(20)));
+        assert_eq!(said.presence, Presence::Unclear);
+    }
+
+    #[test]
+    fn fields_in_their_flagged_order_are_right_and_the_other_way_round_wrong() {
+        let lower_first = |n: usize| pan(2 * n + 1).weave(&pan(2 * n));
+        for (order, upper, lower) in [
+            (FieldOrder::TopFirst, Presence::Absent, Presence::Present),
+            (FieldOrder::BottomFirst, Presence::Present, Presence::Absent),
+        ] {
+            assert_eq!(watch(20, |n| woven(n).flagged(order)).presence, upper, "{order:?}");
+            assert_eq!(watch(20, |n| lower_first(n).flagged(order)).presence, lower, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn one_moment_flagged_as_two_is_not_wrong() {
+        assert_eq!(watch(20, |n| pan(2 * n).flagged(FieldOrder::TopFirst)).presence, Presence::Absent);
+    }
+}

@@ -9,6 +9,7 @@
 
 use super::{Defect, Observation, Presence, Severity};
 use crate::features::{Depth, Texture, VideoFeatures};
+use crate::frame::FieldOrder;
 use crate::time::MediaTime;
 use std::time::Duration;
 
@@ -222,7 +223,7 @@ impl Noise {
 
 fn is_woven(features: &VideoFeatures) -> bool {
     let weave = &features.weave;
-    f64::from(weave.combed) > COMBED * f64::from(weave.moving)
+    features.field_order != FieldOrder::Progressive || f64::from(weave.combed) > COMBED * f64::from(weave.moving)
 }
 
 /// Mean texture of the busier cells, code values.
@@ -248,4 +249,66 @@ fn measures(features: &VideoFeatures) -> Measures {
         texture.floor,
         features.sad_mean,
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::testing::{Picture, analyzer, at};
+
+    /// The last word on four seconds of `before` and one of `after`.
+    fn then(before: impl Fn(usize) -> Picture, after: impl Fn(usize) -> Picture) -> Observation {
+        let (mut analyzer, mut noise) = (analyzer(), Noise::default());
+        let picture = |n: usize| if n < 100 { before(n) } else { after(n) };
+        let said = (0..125).map(|n| noise.observe(analyzer.analyze(picture(n).frame(n))));
+        said.last().expect("at least one picture")
+    }
+
+    fn pan(n: usize) -> Picture {
+        Picture::hills(2.0 * n as f64)
+    }
+
+    #[test]
+    fn noise_that_comes_is_seen_at_once() {
+        for (sigma, severity) in [(10.0, Severity::Major), (60.0, Severity::Critical)] {
+            let said = then(pan, |n| pan(n).noise(sigma, n as u64));
+            assert_eq!((said.presence, said.severity), (Presence::Present, severity), "{sigma}");
+            assert!(said.since <= Some(at(105)), "{sigma}: {:?}", said.since);
+            assert!((said.value / sigma - 1.0).abs() < 0.4, "{sigma}: {}", said.value);
+        }
+    }
+
+    #[test]
+    fn streaks_are_seen() {
+        let streaks = |n: usize| {
+            move |x: usize, y: usize| {
+                (x / 12 * 7 + y * 31 + n * 17).is_multiple_of(41).then_some(if n % 2 == 0 { 235.0 } else { 16.0 })
+            }
+        };
+        assert_eq!(then(pan, |n| pan(n).over(streaks(n))).presence, Presence::Present);
+    }
+
+    #[test]
+    fn grain_that_was_always_there_is_none() {
+        for sigma in [5.0, 12.0] {
+            let grainy = |n: usize| pan(n).noise(sigma, n as u64);
+            assert_eq!(then(grainy, grainy).presence, Presence::Absent, "{sigma}");
+        }
+        assert_eq!(then(pan, |n| pan(n).noise(3.0, n as u64)).presence, Presence::Absent);
+    }
+
+    #[test]
+    fn a_scene_with_more_texture_is_none() {
+        assert_eq!(then(pan, |n| Picture::grass(3.0 * n as f64, 40.0)).presence, Presence::Absent);
+    }
+
+    #[test]
+    fn it_ends() {
+        let (mut analyzer, mut noise) = (analyzer(), Noise::default());
+        let picture = |n: usize| if (100..125).contains(&n) { pan(n).noise(20.0, n as u64) } else { pan(n) };
+        let said = (0..150).map(|n| noise.observe(analyzer.analyze(picture(n).frame(n)))).last();
+        let said = said.expect("at least one picture");
+        assert_eq!(said.presence, Presence::Absent);
+        assert!(said.since <= Some(at(135)), "{:?}", said.since);
+    }
 }

@@ -11,9 +11,9 @@ use crate::features::{Depth, Seam, VideoFeatures};
 use crate::time::MediaTime;
 use std::time::Duration;
 
-/// A row stands out when its step is so many times the next best, and so many code values per sample more. In clean
-/// programme one picture in some thousands has one.
-const OUTSTANDING: (f64, f64) = (3.0, 1.0);
+/// A row stands out when its step is so many times the next best, and so many code values per sample more. One in some
+/// hundred pictures of clean programme has one.
+const OUTSTANDING: (f64, f64) = (2.0, 0.5);
 /// Strips of ten across which the rows break, and the share of those that move.
 const BROKEN: (usize, f64) = (2, 0.25);
 /// Strips that must move there.
@@ -25,7 +25,7 @@ const CONTINUED: f64 = 0.5;
 /// Torn pictures that a decision needs, ...
 const PICTURES: u32 = 3;
 /// ... their share of those that move at least, ...
-const SHARE: f64 = 0.2;
+const SHARE: f64 = 0.12;
 /// ... and the longest gap between two: content without texture at the row hides it for some time.
 const GAP: Duration = Duration::from_millis(900);
 /// Bits of 16 x 16 samples that move in a picture that could show it.
@@ -122,4 +122,61 @@ fn stands_out(seam: &Seam) -> bool {
     let outstanding = seam.excess > OUTSTANDING.0 * seam.second + OUTSTANDING.1;
     let broken = seam.broken >= BROKEN.0 && seam.broken as f64 >= BROKEN.1 * seam.moving as f64;
     outstanding && broken && seam.moving >= MOVING && !seam.carried
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::testing::{Picture, analyzer, at};
+
+    /// Numbers of the pictures of which tearing was said, and since when.
+    fn watch(pictures: usize, picture: impl Fn(usize) -> Picture) -> (Vec<usize>, Option<MediaTime>) {
+        let (mut analyzer, mut tearing) = (analyzer(), Tearing::default());
+        let (mut torn, mut since) = (Vec::new(), None);
+        for n in 0..pictures {
+            let said = tearing.observe(analyzer.analyze(picture(n).frame(n)));
+            if said.presence == Presence::Present {
+                torn.push(n);
+                since = said.since;
+            }
+        }
+        (torn, since)
+    }
+
+    fn pan(n: usize) -> Picture {
+        Picture::hills(6.0 * n as f64)
+    }
+
+    #[test]
+    fn an_earlier_moment_below_a_row_that_drifts_is_torn() {
+        for drift in [7, 11] {
+            let torn = watch(40, |n| if n < 10 { pan(n) } else { pan(n).below(10 + drift * n % 160, &pan(n - 3)) });
+            assert!(torn.0.len() > 10 && torn.1 == Some(at(10)), "{drift}: {torn:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_stays_is_torn_where_the_rows_go_on_in_an_earlier_picture() {
+        let (torn, since) = watch(40, |n| if n < 10 { pan(n) } else { pan(n).below(101, &pan(n - 2)) });
+        assert!(torn.len() > 10 && since == Some(at(10)), "{torn:?}");
+    }
+
+    #[test]
+    fn captions_and_tilts_are_not_torn() {
+        let caption = |x: usize, y: usize| (y >= 150).then_some(if x / 9 % 3 == 0 { 220.0 } else { 60.0 });
+        assert!(watch(60, |n| if n < 10 { pan(n) } else { pan(n).over(caption) }).0.is_empty());
+        let tilt = |n: usize| {
+            Picture::new(move |x, y| {
+                let y = y + 3 * n;
+                let ground = if y / 70 % 2 == 0 { 60.0 } else { 190.0 };
+                ground + 30.0 * (x as f64 / 5.0 + (y / 70) as f64).sin()
+            })
+        };
+        assert!(watch(60, tilt).0.is_empty());
+    }
+
+    #[test]
+    fn a_still_picture_cannot_be_told_to_be_torn() {
+        assert!(watch(40, |n| pan(5).below(10 + 7 * n % 160, &pan(5))).0.is_empty());
+    }
 }

@@ -1,7 +1,7 @@
 //! Small made-up pictures for the tests of detectors: 320 x 192, 25 a second, without chance.
 
 use crate::features::{AudioFeatures, ChannelLevel, VideoAnalyzer};
-use crate::frame::{Frame, OwnedSamples, PictureInfo};
+use crate::frame::{FieldOrder, Frame, OwnedSamples, PictureInfo};
 use crate::kernels::Kernels;
 use crate::time::{MediaTime, Stamp};
 
@@ -13,6 +13,7 @@ const HEIGHT: usize = 192;
 pub struct Picture {
     luma: Vec<f64>,
     chroma: (u8, u8),
+    field_order: FieldOrder,
 }
 
 /// Analyses them.
@@ -29,7 +30,7 @@ impl Picture {
     /// Grey, by column and row.
     pub fn new(luma: impl Fn(usize, usize) -> f64) -> Self {
         let luma = (0..WIDTH * HEIGHT).map(|n| luma(n % WIDTH, n / WIDTH)).collect();
-        Self { luma, chroma: (128, 128) }
+        Self { luma, chroma: (128, 128), field_order: FieldOrder::Progressive }
     }
 
     /// A hilly picture, seen `shift` samples further to the right.
@@ -38,6 +39,35 @@ impl Picture {
             let (x, y) = (x as f64 + shift, y as f64);
             120.0 + 50.0 * (x / 17.0 + 2.0 * (y / 23.0).sin()).sin() + 30.0 * ((x + 2.0 * y) / 11.0).sin()
         })
+    }
+
+    /// Hills that are overgrown: `growth` is the height of the fine texture.
+    pub fn grass(shift: f64, growth: f64) -> Self {
+        let mut picture = Self::hills(shift);
+        for (n, sample) in picture.luma.iter_mut().enumerate() {
+            *sample += growth * blades((n % WIDTH) as f64 + shift, (n / WIDTH) as f64);
+        }
+        picture
+    }
+
+    /// With every other row of `other`, from the second on.
+    pub fn weave(mut self, other: &Self) -> Self {
+        for (row, to) in self.luma.chunks_mut(WIDTH).zip(other.luma.chunks(WIDTH)).skip(1).step_by(2) {
+            row.copy_from_slice(to);
+        }
+        self
+    }
+
+    /// With `other` from row `row` on.
+    pub fn below(mut self, row: usize, other: &Self) -> Self {
+        self.luma[row * WIDTH..].copy_from_slice(&other.luma[row * WIDTH..]);
+        self
+    }
+
+    /// Flagged as interlaced.
+    pub fn flagged(mut self, field_order: FieldOrder) -> Self {
+        self.field_order = field_order;
+        self
     }
 
     /// Another picture, which has nothing in common with the hills.
@@ -88,11 +118,16 @@ impl Picture {
     pub fn frame(&self, n: usize) -> Frame {
         let luma = self.luma.iter().map(|&sample| sample.round().clamp(0.0, 255.0) as u8).collect();
         let quarter = WIDTH * HEIGHT / 4;
-        let info = PictureInfo::yuv420(WIDTH, HEIGHT);
+        let info = PictureInfo { field_order: self.field_order, ..PictureInfo::yuv420(WIDTH, HEIGHT) };
         let samples =
             OwnedSamples::yuv420(WIDTH, HEIGHT, luma, vec![self.chroma.0; quarter], vec![self.chroma.1; quarter]);
         Frame::new(Stamp { at: at(n), ..Stamp::default() }, info, Box::new(samples)).expect("planes fit")
     }
+}
+
+/// Waves of some samples, -1 to 1, whose lengths change over the picture.
+fn blades(x: f64, y: f64) -> f64 {
+    0.6 * (x / 1.4 + (y / 19.0).sin() * 3.0).sin() + 0.4 * (y / 1.3 + x / 2.9).sin()
 }
 
 /// Block `n` of sound whose channels have these levels, dBFS.

@@ -22,10 +22,10 @@ const PER_SIGMA: f64 = 1.128;
 /// What the cells of one picture tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Texture {
-    /// Mean difference of horizontal neighbours that 50, 70, 85 and 95 % of the cells stay below, code values.
-    pub across: [f64; 4],
+    /// Mean difference of horizontal neighbours that 50, 70, 85, 95 and 98 % of the cells stay below, code values.
+    pub across: [f64; 5],
     /// The same of vertical neighbours.
-    pub down: [f64; 4],
+    pub down: [f64; 5],
     /// Mean excess of steps over those beside them, off all coding grids, that 70 and 90 % stay below, code values.
     pub steps: [f64; 2],
     /// Share of those steps in the differences of neighbours: white noise has more of them than texture.
@@ -33,17 +33,17 @@ pub struct Texture {
     /// Standard deviation of the cell means, code values: what there is of a picture beyond texture.
     pub spread: f64,
     /// Noise that 80 % of the cells have at least, as a standard deviation: no more than what changes from picture to
-    /// picture, and no more than what differs from row to row.
+    /// picture, and no more than what differs from row to row (from column to column where two moments are woven).
     pub floor: f64,
-    /// Difference from row to row over that from picture to picture, which three of four restless cells exceed: about 1
-    /// for white noise, less for what moves.
+    /// The latter over the former, which three of four restless cells exceed: about 1 for white noise, less for what
+    /// moves.
     pub fresh: f64,
 }
 
 impl Texture {
-    /// Of a picture seen in full.
-    pub(super) fn of(grid: Grid, cells: &[LumaCell], means: &[f32], lines: &Lines) -> Self {
-        let mut all = Quantiles::default();
+    /// Of a picture seen in full. `interlaced`: flagged so.
+    pub(super) fn of(grid: Grid, cells: &[LumaCell], means: &[f32], lines: &Lines, interlaced: bool) -> Self {
+        let mut all = Quantiles { interlaced, ..Quantiles::default() };
         let stride = (grid.len() / CELLS).max(1);
         // Cells of less than the full size would need other scales.
         let (columns, rows) = (grid.width / CELL, grid.height / CELL);
@@ -64,6 +64,7 @@ impl Texture {
 /// Counts of what the cells show.
 #[derive(Default)]
 struct Quantiles {
+    interlaced: bool,
     across: Counts,
     down: Counts,
     steps: Counts,
@@ -88,18 +89,19 @@ impl Quantiles {
         self.down.add(cell.down.into());
         self.steps.add(free);
         // As many differences as the cell has samples.
-        let down = u32::from(cell.down) * CELL as u32 / (CELL as u32 - 1);
-        self.floor.add(down.min(cell.sad.into()));
+        let near = if self.interlaced { cell.across } else { cell.down };
+        let near = u32::from(near) * CELL as u32 / (CELL as u32 - 1);
+        self.floor.add(near.min(cell.sad.into()));
         // Half a code value per sample: less is rounding.
         if u32::from(cell.sad) > (CELL * CELL / 2) as u32 {
-            self.fresh.add(down * UNIT / u32::from(cell.sad));
+            self.fresh.add(near * UNIT / u32::from(cell.sad));
         }
     }
 
     fn texture(&self) -> Texture {
         let cells = self.cells.max(1.0);
         let mean = self.sum / cells;
-        let quarters = |counts: &Counts| [0.5, 0.7, 0.85, 0.95].map(|share| counts.quantile(share) / PAIRS);
+        let quarters = |counts: &Counts| [0.5, 0.7, 0.85, 0.95, 0.98].map(|share| counts.quantile(share) / PAIRS);
         Texture {
             across: quarters(&self.across),
             down: quarters(&self.down),

@@ -289,7 +289,9 @@ impl VideoAnalyzer {
         features.noise = noise.sigma(features.cells.len());
         features.alike = Correlation::of(&features.means, &features.means_before).value();
         if features.depth == Depth::Full {
-            features.texture = Texture::of(features.grid, &features.cells, &features.means, &features.lines);
+            let interlaced = features.field_order != FieldOrder::Progressive;
+            let (grid, lines) = (features.grid, &features.lines);
+            features.texture = Texture::of(grid, &features.cells, &features.means, lines, interlaced);
             let same = was == Depth::Full;
             features.alike_in_full =
                 if same { features.alike } else { Correlation::of(&features.means, means_in_full).value() };

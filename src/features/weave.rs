@@ -13,9 +13,9 @@ const LAGS: usize = 4;
 /// noise of coders is less.
 const MOVES: u32 = 3;
 /// A bit is combed when neighbouring rows differ by so much (quarters) more than every other row ...
-const COMBED: u32 = 6;
+const COMBED: u32 = 5;
 /// ... and by so many code values per sample.
-const COMBED_MIN: u32 = 2;
+const COMBED_MIN: u32 = 1;
 /// A bit of a row is broken when the step over the seam is this many times those beside it ...
 const BROKEN: u32 = 2;
 /// ... and so many code values per sample more.
@@ -113,10 +113,7 @@ impl Weaver {
             let around = row.saturating_sub(1)..(row + 2).min(self.excess_before.len());
             self.excess_before.get(around).into_iter().flatten().max().copied().unwrap_or(0)
         };
-        [
-            self.seam(|row| self.excess[row]),
-            self.seam(|row| self.excess[row].saturating_sub(before(row))),
-        ]
+        [self.seam(|row| self.excess[row]), self.seam(|row| self.excess[row].saturating_sub(before(row)))]
     }
 
     /// The row at which `height` is greatest.
