@@ -7,6 +7,7 @@
 
 use super::{Defect, Observation, Presence, Severity};
 use crate::features::{Depth, Texture, VideoFeatures};
+use crate::kernels::CELL;
 use crate::time::MediaTime;
 use std::time::Duration;
 
@@ -22,7 +23,14 @@ const PICTURES: usize = 5;
 const KEPT: usize = PICTURES + 2;
 /// Fall of each level, and of all on average: pictures of clean programme fall by up to 0.2 within two pictures, by a
 /// key picture, a turn of the camera or the end of a grainy shot; Gaussian blur of sigma 2 takes 0.3 to 1.
-const FALL: (f64, f64) = (0.22, 0.27);
+const FALL: (f64, f64) = (0.2, 0.25);
+/// Share of the textured cells that lose at the same picture, and what is a loss: motion takes from one half of them
+/// what it gives to the other, blur takes from 90 % and more.
+const TOGETHER: (f64, f64) = (0.75, 0.93);
+/// As many cells, evenly over the picture, are looked at.
+const CELLS: usize = 1000;
+/// Differences of neighbours in a cell, in one direction.
+const PAIRS: f64 = (CELL * (CELL - 1)) as f64;
 /// Cell means that correlate less than this with those of the picture before are another scene or a whip pan.
 const ALIKE: f64 = 0.85;
 /// Another scene for certain.
@@ -49,6 +57,8 @@ struct Picture {
     at: MediaTime,
     levels: Levels,
     texture: Texture,
+    /// Share of the textured cells that lost texture since the picture before.
+    fell: f64,
 }
 
 /// A loss of sharpness.
@@ -75,6 +85,8 @@ pub struct Blur {
     lost: Option<Loss>,
     ended: Option<MediaTime>,
     last: MediaTime,
+    /// Texture of some cells of the last picture.
+    cells: Vec<u32>,
 }
 
 impl Blur {
@@ -82,14 +94,15 @@ impl Blur {
     pub fn observe(&mut self, features: &VideoFeatures) -> Observation {
         let at = features.stamp.at;
         if features.first {
-            *self = Self { last: at, ..Self::default() };
+            *self = Self { last: at, cells: std::mem::take(&mut self.cells), ..Self::default() };
             return Observation::of(Defect::Blur);
         }
         if features.depth == Depth::Light {
             return self.say(false);
         }
         let passed = at.since(std::mem::replace(&mut self.last, at));
-        let now = Picture { at, levels: levels(&features.texture), texture: features.texture };
+        let fell = self.fell(features);
+        let now = Picture { at, levels: levels(&features.texture), texture: features.texture, fell };
         if features.alike_in_full < ALIKE {
             self.pictures.clear();
         }
@@ -107,6 +120,22 @@ impl Blur {
             *usual += (level - *usual) * (passed.as_secs_f64() / USUAL.as_secs_f64()).min(1.0);
         }
         self.say(true)
+    }
+
+    /// See [`Picture::fell`].
+    fn fell(&mut self, features: &VideoFeatures) -> f64 {
+        let limit = PAIRS * (features.texture.across[1] + features.texture.down[1]).max(2.0 * TEXTURED.0);
+        let stride = (features.cells.len() / CELLS).max(1);
+        let now = features.cells.iter().step_by(stride).map(|cell| u32::from(cell.across) + u32::from(cell.down));
+        self.cells.resize(features.cells.len().div_ceil(stride), 0);
+        let (mut all, mut fell) = (0_u32, 0_u32);
+        for (was, now) in self.cells.iter_mut().zip(now) {
+            let textured = f64::from(now.max(*was)) > limit;
+            all += u32::from(textured);
+            fell += u32::from(textured && f64::from(now) < TOGETHER.1 * f64::from(*was));
+            *was = now;
+        }
+        f64::from(fell) / f64::from(all.max(1))
     }
 
     /// Whether `loss` goes on.
@@ -140,7 +169,8 @@ impl Blur {
         let [was, at_last, at_first, after] =
             [&before, &last.levels, &first.levels, &now.levels].map(|levels| mean(levels, of));
         let each = least(&before, &now.levels).min(least(&last.levels, &now.levels));
-        if each < FALL.0 || was.min(at_last) - after < FALL.1 {
+        let together = now.fell.max(first.fell) > TOGETHER.0;
+        if !together || each < FALL.0 || was.min(at_last) - after < FALL.1 {
             return None;
         }
         let risen = self.risen.filter(|(when, _)| now.at.since(*when) < RISEN);

@@ -44,8 +44,8 @@ const STILL: f64 = 0.3;
 const STREAKS: (f64, f64) = (0.15, 0.12);
 /// Rise of whiteness, of fine steps, and of texture.
 const WHITER: (f64, f64, f64) = (0.15, 0.35, 0.05);
-/// Woven fields are streaks too: bits that are combed, of those that move.
-const COMBED: f64 = 0.05;
+/// Woven fields are streaks too: bits that are combed, of those that move. Streaks comb some bits by chance.
+const COMBED: f64 = 0.15;
 /// What has begun goes on down to this share of each limit.
 const GO_ON: f64 = 0.5;
 /// After so long it is how the source is, except for snow that hides it.

@@ -16,6 +16,9 @@ use std::time::Duration;
 const OUTSTANDING: (f64, f64) = (2.0, 0.5);
 /// Strips of ten across which the rows break, and the share of those that move.
 const BROKEN: (usize, f64) = (2, 0.25);
+/// A step that is brighter or darker all along is the edge of a caption, a panel or a flash: share of the mean step
+/// with its sign in that without. Broken texture has both signs.
+const ONE_SIDED: f64 = 0.8;
 /// Strips that must move there.
 const MOVING: usize = 3;
 /// A row within so many of one that was torn just before may be the same.
@@ -87,7 +90,7 @@ impl Tearing {
     fn torn(&self, features: &VideoFeatures) -> Option<Seam> {
         let weave = &features.weave;
         // Woven fields break all rows.
-        if features.decode.any() || weave.combed * 20 > weave.moving {
+        if features.decode.any() || weave.combed * 20 > weave.moving || weave.moving < LIVELY {
             return None;
         }
         let [greatest, newest] = &weave.seams;
@@ -121,7 +124,7 @@ impl Tearing {
 fn stands_out(seam: &Seam) -> bool {
     let outstanding = seam.excess > OUTSTANDING.0 * seam.second + OUTSTANDING.1;
     let broken = seam.broken >= BROKEN.0 && seam.broken as f64 >= BROKEN.1 * seam.moving as f64;
-    outstanding && broken && seam.moving >= MOVING && !seam.carried
+    outstanding && broken && seam.moving >= MOVING && seam.one_sided < ONE_SIDED && !seam.carried
 }
 
 #[cfg(test)]

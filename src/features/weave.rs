@@ -13,9 +13,9 @@ const LAGS: usize = 4;
 /// noise of coders is less.
 const MOVES: u32 = 3;
 /// A bit is combed when neighbouring rows differ by so much (quarters) more than every other row ...
-const COMBED: u32 = 5;
+const COMBED: u32 = 6;
 /// ... and by so many code values per sample.
-const COMBED_MIN: u32 = 1;
+const COMBED_MIN: u32 = 2;
 /// A bit of a row is broken when the step over the seam is this many times those beside it ...
 const BROKEN: u32 = 2;
 /// ... and so many code values per sample more.
