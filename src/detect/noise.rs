@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// Measures are averaged over this time.
 const AVERAGE: Duration = Duration::from_millis(200);
+/// So much later than the end of noise they are below half of the limits, in the median.
+const OUTLIVE: Duration = Duration::from_millis(300);
 /// "Before" ends this long ago at least, so that what comes within this time is new.
 const BEFORE: Duration = Duration::from_millis(400);
 /// The most that was seen is forgotten by 2 % a second.
@@ -44,6 +46,8 @@ const STILL: f64 = 0.3;
 const STREAKS: (f64, f64) = (0.15, 0.12);
 /// Rise of whiteness, of fine steps, and of texture.
 const WHITER: (f64, f64, f64) = (0.15, 0.35, 0.05);
+/// Fine steps of 10 % of the cells, in code values: less is what no one sees.
+const FINE: f64 = 1.0;
 /// Woven fields are streaks too: bits that are combed, of those that move. Streaks comb some bits by chance.
 const COMBED: f64 = 0.15;
 /// What has begun goes on down to this share of each limit.
@@ -156,7 +160,8 @@ impl Noise {
                 let sign = if matches!(sign, Sign::Floor | Sign::Bare) { sign } else { was };
                 self.seen = (!accepted).then_some((sign, since));
             }
-            (Some(_), None) => (self.seen, self.ended) = (None, Some(at)),
+            // Averages outlive what they are of.
+            (Some(_), None) => (self.seen, self.ended) = (None, Some(at.minus(OUTLIVE))),
             (None, None) => {}
         }
     }
@@ -188,7 +193,7 @@ impl Noise {
         if sided && !is_woven(features) {
             return Some(Sign::Streaks);
         }
-        let fine = STEPS.iter().all(|&n| rise(n) > WHITER.1);
+        let fine = STEPS.iter().all(|&n| rise(n) > WHITER.1) && texture.steps[1] > FINE * ease;
         let more = rise(DOWN[1]) > WHITER.2 || self.seen.is_some();
         (rise(WHITE) > WHITER.0 && fine && more && !is_woven(features)).then_some(Sign::Whiter)
     }
@@ -294,7 +299,7 @@ mod tests {
             let grainy = |n: usize| pan(n).noise(sigma, n as u64);
             assert_eq!(then(grainy, grainy).presence, Presence::Absent, "{sigma}");
         }
-        assert_eq!(then(pan, |n| pan(n).noise(3.0, n as u64)).presence, Presence::Absent);
+        assert_eq!(then(pan, |n| pan(n).noise(1.5, n as u64)).presence, Presence::Absent);
     }
 
     #[test]

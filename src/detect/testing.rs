@@ -41,9 +41,9 @@ impl Picture {
         })
     }
 
-    /// Hills that are overgrown: `growth` is the height of the fine texture.
+    /// Low hills that are overgrown: `growth` is the height of the fine texture.
     pub fn grass(shift: f64, growth: f64) -> Self {
-        let mut picture = Self::hills(shift);
+        let mut picture = Self::new(|_, _| 90.0).mix(&Self::hills(shift), 0.25);
         for (n, sample) in picture.luma.iter_mut().enumerate() {
             *sample += growth * blades((n % WIDTH) as f64 + shift, (n / WIDTH) as f64);
         }
@@ -127,7 +127,7 @@ impl Picture {
 
 /// Waves of some samples, -1 to 1, whose lengths change over the picture.
 fn blades(x: f64, y: f64) -> f64 {
-    0.6 * (x / 1.4 + (y / 19.0).sin() * 3.0).sin() + 0.4 * (y / 1.3 + x / 2.9).sin()
+    0.5 * (x / 1.4 + (y / 19.0).sin() * 3.0).sin() + 0.5 * (y / 1.3 + x / 2.9).sin()
 }
 
 /// Block `n` of sound whose channels have these levels, dBFS.

@@ -137,7 +137,7 @@ impl Default for Counts {
 impl Counts {
     fn add(&mut self, value: u32) {
         // One more, so that nothing is a number with an octave too.
-        let value = (value + 1).min((1 << OCTAVES) - 1);
+        let value = value.saturating_add(1).min((1 << OCTAVES) - 1);
         let octave = value.ilog2();
         let fine = (value << BITS >> octave) as usize % PER_OCTAVE;
         self.bins[octave as usize * PER_OCTAVE + fine] += 1;

@@ -113,7 +113,10 @@ impl Weaver {
             let around = row.saturating_sub(1)..(row + 2).min(self.excess_before.len());
             self.excess_before.get(around).into_iter().flatten().max().copied().unwrap_or(0)
         };
-        [self.seam(|row| self.excess[row]), self.seam(|row| self.excess[row].saturating_sub(before(row)))]
+        let newest = self.seam(|row| self.excess[row].saturating_sub(before(row)));
+        // What was there already is the edge of something, and what moves behind it changes.
+        let comes = |seam: &Seam| 2 * before(seam.row) <= self.excess[seam.row];
+        [self.seam(|row| self.excess[row]), newest.filter(comes)]
     }
 
     /// The row at which `height` is greatest.
