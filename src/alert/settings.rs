@@ -35,7 +35,8 @@ impl Hold {
             // Seven transitions of three flashes or more take half a second at the least.
             Defect::Flashing => (500, 1_000),
             Defect::Interlace => (1_000, 1_000),
-            Defect::Tearing => (0, 1_000),
+            // Longer than wipes, whose seam is one too.
+            Defect::Tearing => (1_200, 1_000),
             // The detector itself waits for more than one loss, and as long for the next.
             Defect::FrameDrop => (0, 1_500),
             Defect::Timestamp => (0, 0),

@@ -11,6 +11,7 @@ mod flashing;
 mod format_change;
 mod frame_drop;
 mod freeze;
+mod interlace;
 mod letterbox;
 mod loudness;
 mod monochrome;
@@ -20,6 +21,7 @@ mod phase;
 mod silence;
 mod solid_colour;
 mod stream_loss;
+mod tearing;
 #[cfg(test)]
 mod testing;
 mod timestamp;
@@ -36,6 +38,7 @@ pub use flashing::Flashing;
 pub use format_change::{Change, FormatChange};
 pub use frame_drop::FrameDrop;
 pub use freeze::Freeze;
+pub use interlace::Interlace;
 pub use letterbox::Letterbox;
 pub use loudness::{Loudness, Settings as LoudnessSettings};
 pub use monochrome::Monochrome;
@@ -44,6 +47,7 @@ pub use phase::Phase;
 pub use silence::Silence;
 pub use solid_colour::SolidColour;
 pub use stream_loss::StreamLoss;
+pub use tearing::Tearing;
 pub use timestamp::Timestamp;
 pub use video_levels::VideoLevels;
 
@@ -377,6 +381,8 @@ pub struct Detectors {
     letterbox: Letterbox,
     flashing: Flashing,
     frame_drop: FrameDrop,
+    interlace: Interlace,
+    tearing: Tearing,
     silence: Silence,
     channel_loss: ChannelLoss,
     clipping: Clipping,
@@ -414,6 +420,8 @@ impl Detectors {
             letterbox: Letterbox::default(),
             flashing: Flashing::default(),
             frame_drop: FrameDrop::default(),
+            interlace: Interlace::default(),
+            tearing: Tearing::default(),
             silence: Silence::default(),
             channel_loss: ChannelLoss::default(),
             clipping: Clipping::default(),
@@ -442,12 +450,14 @@ impl Detectors {
         say(self.letterbox.observe(features, &self.past), said);
         say(self.flashing.observe(features), said);
         say(self.frame_drop.observe(features), said);
+        say(self.interlace.observe(features), said);
+        say(self.tearing.observe(features), said);
         self.past.note(features);
     }
 
     /// Whether a detector has something to decide that only pictures seen in full can decide.
     pub fn want_full(&self) -> bool {
-        self.block_corruption.wants_full()
+        self.block_corruption.wants_full() || self.interlace.wants_full() || self.tearing.wants_full()
     }
 
     /// The damaged cells of the last picture, row by row: one entry per cell.

@@ -1,7 +1,7 @@
 //! Small made-up pictures for the tests of detectors: 320 x 192, 25 a second, without chance.
 
 use crate::features::{AudioFeatures, ChannelLevel, VideoAnalyzer};
-use crate::frame::{Frame, OwnedSamples, PictureInfo};
+use crate::frame::{FieldOrder, Frame, OwnedSamples, PictureInfo};
 use crate::kernels::Kernels;
 use crate::time::{MediaTime, Stamp};
 
@@ -14,6 +14,7 @@ pub struct Picture {
     luma: Vec<f64>,
     cb: Vec<u8>,
     cr: Vec<u8>,
+    field_order: FieldOrder,
 }
 
 /// Analyses them.
@@ -30,7 +31,12 @@ impl Picture {
     /// Grey, by column and row.
     pub fn new(luma: impl Fn(usize, usize) -> f64) -> Self {
         let luma = (0..WIDTH * HEIGHT).map(|n| luma(n % WIDTH, n / WIDTH)).collect();
-        Self { luma, cb: vec![128; WIDTH * HEIGHT / 4], cr: vec![128; WIDTH * HEIGHT / 4] }
+        Self {
+            luma,
+            cb: vec![128; WIDTH * HEIGHT / 4],
+            cr: vec![128; WIDTH * HEIGHT / 4],
+            field_order: FieldOrder::Progressive,
+        }
     }
 
     /// A hilly picture, seen `shift` samples further to the right.
@@ -39,6 +45,26 @@ impl Picture {
             let (x, y) = (x as f64 + shift, y as f64);
             120.0 + 50.0 * (x / 17.0 + 2.0 * (y / 23.0).sin()).sin() + 30.0 * ((x + 2.0 * y) / 11.0).sin()
         })
+    }
+
+    /// With every other row of `other`, from the second on.
+    pub fn weave(mut self, other: &Self) -> Self {
+        for (row, to) in self.luma.chunks_mut(WIDTH).zip(other.luma.chunks(WIDTH)).skip(1).step_by(2) {
+            row.copy_from_slice(to);
+        }
+        self
+    }
+
+    /// With `other` from row `row` on.
+    pub fn below(mut self, row: usize, other: &Self) -> Self {
+        self.luma[row * WIDTH..].copy_from_slice(&other.luma[row * WIDTH..]);
+        self
+    }
+
+    /// Flagged as interlaced.
+    pub fn flagged(mut self, field_order: FieldOrder) -> Self {
+        self.field_order = field_order;
+        self
     }
 
     /// Another picture, which has nothing in common with the hills.
@@ -106,7 +132,7 @@ impl Picture {
     /// As the `n`-th picture of a source.
     pub fn frame(&self, n: usize) -> Frame {
         let luma = self.luma.iter().map(|&sample| sample.round().clamp(0.0, 255.0) as u8).collect();
-        let info = PictureInfo::yuv420(WIDTH, HEIGHT);
+        let info = PictureInfo { field_order: self.field_order, ..PictureInfo::yuv420(WIDTH, HEIGHT) };
         let samples = OwnedSamples::yuv420(WIDTH, HEIGHT, luma, self.cb.clone(), self.cr.clone());
         Frame::new(Stamp { at: at(n), ..Stamp::default() }, info, Box::new(samples)).expect("planes fit")
     }

@@ -5,8 +5,10 @@ mod coarse;
 mod correlation;
 mod grid;
 mod loudness;
+mod strips;
 mod transport;
 mod video;
+mod weave;
 
 pub use audio::{
     AudioAnalyzer, AudioFeatures, Break, BreakKind, CHANNELS_MAX, ChannelLevel, Clip, FLOOR_DBFS, PAIRS_MAX, Pair, Step,
@@ -17,3 +19,4 @@ pub use grid::Grid;
 pub use loudness::{GATE_LUFS, Loudness, lufs};
 pub use transport::{Arrival, TransportFeatures, TransportTracker};
 pub use video::{Depth, Lines, VideoAnalyzer, VideoFeatures};
+pub use weave::{Seam, Weave};

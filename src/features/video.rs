@@ -1,5 +1,6 @@
 //! One pass over each picture: cells of the current picture, differences to the picture before, chroma, histogram.
 
+use super::weave::{Weave, Weaver};
 use super::{Coarse, Correlation, Grid};
 use crate::frame::{DecodeEvidence, FieldOrder, Frame, Plane, Range};
 use crate::kernels::{Band, CELL, Kernels, LINES, LumaCell, Steps, Strip};
@@ -114,6 +115,8 @@ pub struct VideoFeatures {
     /// Noise between two pictures, as a standard deviation in code values: from the quietest quarter of the cells,
     /// which do not move in most pictures (mean absolute difference over 2/sqrt(pi)).
     pub noise: f64,
+    /// How the rows of this picture lie in time, in a picture seen in full.
+    pub weave: Weave,
 }
 
 impl VideoFeatures {
@@ -148,6 +151,7 @@ pub struct VideoAnalyzer {
     areas: Vec<u16>,
     sums: Vec<u16>,
     left_out: bool,
+    weaver: Weaver,
     features: VideoFeatures,
 }
 
@@ -181,9 +185,11 @@ impl VideoAnalyzer {
             alike: 1.0,
             alike_in_full: 1.0,
             noise: 0.0,
+            weave: Weave::default(),
         };
         let (means_in_full, areas, sums) = (Vec::new(), Vec::new(), Vec::new());
-        Self { kernels, previous: None, in_full: None, means_in_full, areas, sums, left_out: false, features }
+        let weaver = Weaver::default();
+        Self { kernels, previous: None, in_full: None, means_in_full, areas, sums, left_out: false, weaver, features }
     }
 
     /// The picture analysed last.
@@ -231,6 +237,7 @@ impl VideoAnalyzer {
         features.left_out = std::mem::take(&mut self.left_out);
         features.depth = if features.first { Depth::Full } else { depth };
         self.measure(&frame);
+        self.weave(&frame);
         self.sum_up(was);
         self.keep(frame, was);
         &self.features
@@ -280,6 +287,18 @@ impl VideoAnalyzer {
             mean_chroma(*kernels, cb, subsampling, row, sums, &mut features.cb[places.clone()]);
             mean_chroma(*kernels, cr, subsampling, row, sums, &mut features.cr[places]);
         }
+    }
+
+    /// How the rows lie in time, against the picture right before.
+    fn weave(&mut self, frame: &Frame) {
+        let Self { weaver, previous, features, .. } = self;
+        let full = features.depth == Depth::Full;
+        if !full || features.first || features.left_out {
+            weaver.forget();
+        }
+        let before = previous.as_ref().filter(|_| !features.left_out).map(Frame::luma);
+        let interlaced = features.field_order != FieldOrder::Progressive;
+        features.weave = if full { weaver.look(frame.luma(), before, interlaced) } else { Weave::default() };
     }
 
     /// Numbers of the whole picture, and means. `was`: the depth of the picture before.
