@@ -31,7 +31,7 @@ def scene(chance, names, rate):
 
 def scene_command(shots, width, height, rate, library):
     """FFmpeg's words for a scene as raw pictures on standard output, and how many pictures come."""
-    words, parts = ["ffmpeg", "-nostdin", "-v", "error", "-filter_threads", "1"], []
+    words, parts = ["ffmpeg", "-nostdin", "-v", "error", "-filter_complex_threads", "1"], []
     for i, (name, first, pictures, grade) in enumerate(shots):
         words += ["-threads", "1", "-stream_loop", "-1", "-i", str(library.master(name))]
         parts.append(f"[{i}:v]trim=start_frame={first}:end_frame={first + pictures},settb=1/90000,setpts=N/({rate})/TB,fps={rate},"
