@@ -41,7 +41,7 @@ def scene_command(shots, width, height, rate, library):
     for i in range(1, len(shots)):
         parts.append(f"{last}[s{i}]xfade=duration={float(over / rate):.5f}:offset={float((total - over) / rate):.5f}[x{i}]")
         last, total = f"[x{i}]", total + shots[i][2] - over
-    return words + ["-filter_complex", ";".join(parts), "-map", last, "-fps_mode", "passthrough", "-f", "rawvideo", "-"], total
+    return words + ["-filter_complex", ";".join(parts), "-map", last, "-fps_mode", "passthrough", "-pix_fmt", "yuv420p", "-f", "rawvideo", "-"], total
 
 
 def one_file(index, minutes, seed, library, heard, out):
