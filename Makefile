@@ -63,7 +63,7 @@ EVAL := $(TARGET_DIR)/eval
 GENERATE := python3 -B tests/eval/generate.py --cache $(EVAL)/cache
 SCORE := python3 -B tests/eval/score.py --picket $(TARGET_DIR)/$(PROFILE)/picket
 
-eval: setup-test build ## make the small bank of labelled clips and score Picket on it, FFmpeg's filters beside it (6 minutes the first time)
+eval: setup-test build ## make the small bank of labelled clips and score Picket on it, FFmpeg's filters beside it (5 minutes the first time)
 	@$(GENERATE) --out $(EVAL)/small
 	@$(SCORE) --bank $(EVAL)/small --baseline --floors tests/eval/floors.json --markdown $(EVAL)/small.md --details
 

@@ -31,7 +31,7 @@ def scene(chance, names, rate):
 
 def scene_command(shots, width, height, rate, library):
     """FFmpeg's words for a scene as raw pictures on standard output, and how many pictures come."""
-    words, parts = ["ffmpeg", "-nostdin", "-v", "error", "-filter_threads", "1"], []
+    words, parts = ["ffmpeg", "-nostdin", "-v", "error", "-filter_complex_threads", "1"], []
     for i, (name, first, pictures, grade) in enumerate(shots):
         words += ["-threads", "1", "-stream_loop", "-1", "-i", str(library.master(name))]
         parts.append(f"[{i}:v]trim=start_frame={first}:end_frame={first + pictures},settb=1/90000,setpts=N/({rate})/TB,fps={rate},"
@@ -41,7 +41,7 @@ def scene_command(shots, width, height, rate, library):
     for i in range(1, len(shots)):
         parts.append(f"{last}[s{i}]xfade=duration={float(over / rate):.5f}:offset={float((total - over) / rate):.5f}[x{i}]")
         last, total = f"[x{i}]", total + shots[i][2] - over
-    return words + ["-filter_complex", ";".join(parts), "-map", last, "-fps_mode", "passthrough", "-f", "rawvideo", "-"], total
+    return words + ["-filter_complex", ";".join(parts), "-map", last, "-fps_mode", "passthrough", "-pix_fmt", "yuv420p", "-f", "rawvideo", "-"], total
 
 
 def one_file(index, minutes, seed, library, heard, out):

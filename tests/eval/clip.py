@@ -133,7 +133,7 @@ class Clip:
 
     def command(self, library, heard, out):
         """FFmpeg's words for the undamaged stream."""
-        words = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-filter_threads", "1"]
+        words = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-filter_complex_threads", "1"]
         for name, _, _ in self.shots:
             words += ["-threads", "1", "-stream_loop", "-1", "-i", str(library.master(name))]
         if self.photo:

@@ -9,7 +9,7 @@ CREDITS = ("A Winter by the Sea", "", "Written by", "M. Brand", "", "With", "Ida
 
 def night(clip, chance):
     """Dim, noisy, and moving."""
-    clip.filters.append("eq=brightness=-0.17:contrast=0.75:saturation=0.6,noise=c0s=9:c0f=t:all_seed=6")
+    clip.filters.append("eq=gamma=0.5:brightness=-0.08:saturation=0.5,noise=c0s=9:c0f=t:all_seed=6")
 
 
 def fade_black(clip, chance):

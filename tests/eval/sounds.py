@@ -48,7 +48,14 @@ class Sounds:
             path = self.library.cache / "masters" / f"{name}-{hashlib.sha256(repr((source, graph, self.seconds)).encode()).hexdigest()[:10]}.s16"
             if not path.is_file():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                render(graph, self.library.sound(*source) if source else None, self.seconds, path)
+                try:
+                    render(graph, self.library.sound(*source) if source else None, self.seconds, path)
+                except subprocess.CalledProcessError as error:  # an FFmpeg without flite
+                    if name == FALLBACK:
+                        raise
+                    print(f"eval: SKIPPED the sound '{name}': {error.stderr.strip().splitlines()[-1][:160]}; {FALLBACK} instead")
+                    self.kept[name] = self.samples(FALLBACK)
+                    return self.kept[name]
             samples = array.array("h")
             samples.frombytes(path.read_bytes())
             self.kept[name] = samples
@@ -76,7 +83,7 @@ def render(graph, path, seconds, out):
     gain = TARGET_LUFS - loudness
     part = Path(f"{out}.part")
     subprocess.run([*base, f"{graph},volume={gain:.2f}dB,alimiter=limit=0.8:level=0[a]", "-map", "[a]", "-t", str(seconds), "-v", "error",
-                    "-c:a", "pcm_s16le", "-f", "s16le", str(part)], check=True)
+                    "-c:a", "pcm_s16le", "-f", "s16le", str(part)], capture_output=True, text=True, check=True)
     part.rename(out)
 
 
