@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_scene_with_more_texture_is_none() {
-        assert_eq!(then(pan, |n| Picture::grass(3.0 * n as f64, 40.0)).presence, Presence::Absent);
+        assert_eq!(then(pan, |n| Picture::grass(3.0 * n as f64, 12.0)).presence, Presence::Absent);
     }
 
     #[test]
