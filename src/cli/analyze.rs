@@ -55,7 +55,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE")]
     features: Option<PathBuf>,
     /// Judge again what was written down by --features or by [tape]: a file, or the folder of a source
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["input", "features", "realtime", "pictures", "effort", "decoder"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["input", "features", "realtime", "pictures", "report", "effort", "decoder"])]
     replay: Option<PathBuf>,
     /// With --replay of a day without defects: propose levels and hold times that would have stayed silent
     #[arg(long, requires = "replay")]

@@ -2,7 +2,7 @@
 
 use super::Item;
 use crate::alert::ClearedBy;
-use crate::detect::{Defect, Levels, Observation, Presence, Region, Scope, Severity};
+use crate::detect::{Change, Defect, Levels, Observation, Presence, Region, Scope, Severity};
 use crate::time::{MediaTime, Mono, Stamp};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -146,7 +146,7 @@ impl Coder {
         let rest = |seen: &Observation| {
             (seen.severity, seen.scope, seen.threshold.to_bits(), seen.levels.is_some(), seen.unit, seen.phrase)
         };
-        if rest(seen) != rest(&old) || seen.levels != old.levels {
+        if rest(seen) != rest(&old) || seen.levels != old.levels || seen.change != old.change {
             bits |= REST;
             self.put_rest(out, seen);
         }
@@ -155,11 +155,15 @@ impl Coder {
     }
 
     fn put_rest(&mut self, out: &mut Vec<u8>, seen: &Observation) {
-        out.push(seen.severity as u8 | (seen.scope as u8) << 2 | u8::from(seen.levels.is_some()) << 4);
+        let flags = u8::from(seen.levels.is_some()) << 4 | u8::from(seen.change.is_some()) << 5;
+        out.push(seen.severity as u8 | (seen.scope as u8) << 2 | flags);
         put_signed(out, thousandths(seen.threshold));
         if let Some(levels) = seen.levels {
             put_signed(out, thousandths(levels.raise));
             put_signed(out, thousandths(levels.clear));
+        }
+        if let Some(change) = seen.change {
+            put_change(out, change);
         }
         for word in [seen.unit, seen.phrase] {
             match self.words.iter().position(|known| *known == word) {
@@ -260,6 +264,10 @@ impl Coder {
             0 => None,
             _ => Some(Levels { raise: of_thousandths(get_signed(rest)?), clear: of_thousandths(get_signed(rest)?) }),
         };
+        seen.change = match bits >> 5 & 1 {
+            0 => None,
+            _ => Some(get_change(rest)?),
+        };
         for word in [&mut seen.unit, &mut seen.phrase] {
             *word = match get(rest)? {
                 0 => {
@@ -339,6 +347,38 @@ fn put_region(out: &mut Vec<u8>, region: Option<Region>) {
     for side in region.into_iter().flat_map(|region| [region.x, region.y, region.w, region.h]) {
         put(out, u64::from(side));
     }
+}
+
+fn put_change(out: &mut Vec<u8>, change: Change) {
+    let mut two = |kind: u8, from: u64, to: u64| {
+        out.push(kind);
+        put(out, from);
+        put(out, to);
+    };
+    match change {
+        Change::Size { from, to } => {
+            two(0, from.0.into(), from.1.into());
+            put(out, to.0.into());
+            put(out, to.1.into());
+        }
+        Change::Rate { from, to } => two(1, from.to_bits(), to.to_bits()),
+        Change::Scan { from, to } => two(2, from.into(), to.into()),
+        Change::Sampling { from, to } => two(3, from.into(), to.into()),
+        Change::Channels { from, to } => two(4, from.into(), to.into()),
+    }
+}
+
+fn get_change(rest: &mut &[u8]) -> Option<Change> {
+    let (kind, from, to) = (byte(rest)?, get(rest)?, get(rest)?);
+    let short = |value: u64| u32::try_from(value).ok();
+    Some(match kind {
+        0 => Change::Size { from: (short(from)?, short(to)?), to: (short(get(rest)?)?, short(get(rest)?)?) },
+        1 => Change::Rate { from: f64::from_bits(from), to: f64::from_bits(to) },
+        2 => Change::Scan { from: from != 0, to: to != 0 },
+        3 => Change::Sampling { from: short(from)?, to: short(to)? },
+        4 => Change::Channels { from: u16::try_from(from).ok()?, to: u16::try_from(to).ok()? },
+        _ => return None,
+    })
 }
 
 fn byte(rest: &mut &[u8]) -> Option<u8> {

@@ -3,7 +3,7 @@
 use super::code::Coder;
 use super::*;
 use crate::alert::{Alert, Incidents, Settings, Transition};
-use crate::detect::{Defect, Levels, Presence, Region, Severity};
+use crate::detect::{Change, Defect, Levels, Presence, Region, Severity};
 use crate::ids::{DeviceId, IncidentIds, StartCount};
 use crate::time::Mono;
 use std::path::Path;
@@ -17,6 +17,14 @@ impl Sink for Kept {
         self.0.lock().expect("alone").push(chunk);
     }
 }
+
+const CHANGES: [Change; 5] = [
+    Change::Size { from: (720, 576), to: (1920, 1080) },
+    Change::Rate { from: 25.0, to: 30_000.0 / 1001.0 },
+    Change::Scan { from: true, to: false },
+    Change::Sampling { from: 44_100, to: 48_000 },
+    Change::Channels { from: 2, to: 6 },
+];
 
 fn chance(state: &mut u32) -> u32 {
     *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -55,6 +63,7 @@ fn units(count: u32, seed: u32) -> Vec<(Stamp, Vec<Observation>)> {
                 region: draw.is_multiple_of(50).then_some(Region { x: draw % 1000, y: 1, w: 2, h: 70_000 }),
                 levels: draw.is_multiple_of(4).then_some(Levels { raise: -60.0, clear: -50.5 }),
                 phrase: ["it is wrong", "it is bad"][draw as usize % 2],
+                change: CHANGES.get(draw as usize % 40).copied(),
                 ..Observation::of(defect)
             });
         }
