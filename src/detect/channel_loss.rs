@@ -31,6 +31,8 @@ struct Usual {
     sounding: f64,
     /// Level under the loudest channel, dB.
     under: f64,
+    /// Since when it has been silent with sound in others, whether it is lost or not.
+    silent_since: Option<MediaTime>,
     since: Option<MediaTime>,
 }
 
@@ -54,6 +56,12 @@ impl ChannelLoss {
         let mut worst: Option<(f64, MediaTime)> = None;
         for (index, (channel, usual)) in features.channels.iter().zip(&mut self.usual).enumerate() {
             let under = loudest - channel.rms_dbfs;
+            // A loss is known where others sound well, and began where this one fell silent under them.
+            if channel.rms_dbfs >= SILENT_DBFS || loudest < SILENT_DBFS {
+                usual.silent_since = None;
+            } else {
+                usual.silent_since.get_or_insert(features.stamp.at);
+            }
             if sounds {
                 usual.look(index, channel.rms_dbfs, under, features.stamp.at);
             }
@@ -98,7 +106,7 @@ impl Usual {
         let used = self.blocks >= known && self.sounding >= USED * self.blocks;
         let limit = if self.since.is_some() { SOUND_DBFS } else { SILENT_DBFS };
         if level < limit && (self.since.is_some() || (used && under >= self.under + FALLEN_DB)) {
-            self.since.get_or_insert(at);
+            self.since.get_or_insert(self.silent_since.unwrap_or(at));
         } else {
             self.since = None;
         }
@@ -138,6 +146,13 @@ mod tests {
         let seen = seen(&[(30, &[-20.0, -24.0]), (10, &[-20.0, -70.0]), (5, &[-20.0, -24.0])]);
         assert_eq!(seen[1], (Presence::Present, Some(MediaTime(3_000_000_000))));
         assert_eq!(seen[2], (Presence::Absent, Some(MediaTime(4_000_000_000))));
+    }
+
+    #[test]
+    fn a_loss_under_soft_sound_is_dated_back_to_where_it_began() {
+        let seen = seen(&[(30, &[-20.0, -24.0]), (10, &[-50.0, -70.0]), (5, &[-20.0, -70.0])]);
+        assert_eq!(seen[1].0, Presence::Absent, "soft sound is no proof");
+        assert_eq!(seen[2], (Presence::Present, Some(MediaTime(3_000_000_000))));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use super::{Defect, Observation, Presence, Scope, Severity};
 use crate::features::{AudioFeatures, Clip};
 use crate::time::MediaTime;
+use std::time::Duration;
 
 /// Pile from which a channel is clipped, and below which it is not. Music through a limiter driven by 12 dB reaches 1.4;
 /// programme driven by 9 dB into a ceiling has from 2.4 on, most of it over 4 (see DETECTION.md).
@@ -15,12 +16,18 @@ const OVER: (f32, f32) = (0.0015, 0.0005);
 /// A pure tone heaps up, too, as its shape is: its kurtosis is 1.5, that of a square wave 1.
 const TONE: std::ops::RangeInclusive<f32> = 1.44..=1.56;
 const SQUARE: f32 = 1.1;
+/// Length of a block.
+const BLOCK: Duration = Duration::from_millis(100);
+/// Blocks before the one in question that are judged with it: those of a good one may hold the beginning.
+const WINDOW_BEFORE: u32 = 4;
 
 /// Follows the worst channel.
 #[derive(Clone, Debug, Default)]
 pub struct Clipping {
     since: Option<MediaTime>,
     good_since: Option<MediaTime>,
+    /// The last block that was good.
+    good_at: Option<MediaTime>,
 }
 
 impl Clipping {
@@ -38,12 +45,18 @@ impl Clipping {
         };
         match presence {
             Presence::Present => {
-                self.since.get_or_insert(features.stamp.at);
+                // The half second that is judged began before, and may have been unclear for a while.
+                let before = clips().filter(|clip| is_clipped(clip)).map(|clip| clip.blocks_before).max().unwrap_or(0);
+                let began = features.stamp.at.minus(BLOCK * u32::from(before));
+                let good = self.good_at.map(|good| good.minus(BLOCK * WINDOW_BEFORE));
+                let began = good.map_or(began, |good| began.max(good));
+                self.since.get_or_insert(began);
                 self.good_since = None;
             }
             Presence::Absent => {
                 self.since = None;
                 self.good_since.get_or_insert(features.stamp.at);
+                self.good_at = Some(features.stamp.at);
             }
             Presence::Unclear => {}
         }
@@ -66,6 +79,10 @@ impl Clipping {
     }
 }
 
+fn is_clipped(clip: &Clip) -> bool {
+    clip.over >= OVER.0 || (is_programme(clip) && clip.pile >= PILE.0)
+}
+
 fn is_programme(clip: &Clip) -> bool {
     clip.kurtosis > SQUARE && !TONE.contains(&clip.kurtosis)
 }
@@ -82,8 +99,23 @@ mod tests {
     }
 
     #[test]
+    fn clipping_is_dated_back_but_not_into_what_was_good() {
+        let bad = Clip { pile: 4.0, level: 0.99, kurtosis: 2.1, blocks_before: 12, ..Clip::default() };
+        let mut detector = Clipping::default();
+        let mut at = |n: i64, clip: Clip| {
+            let mut features = sound(n, &[-12.0, -12.0]);
+            features.channels[1].clip = clip;
+            detector.observe(&features).since
+        };
+        assert_eq!(at(20, bad), Some(MediaTime(800_000_000)));
+        at(30, Clip::default());
+        at(31, Clip { pile: 2.0, ..bad });
+        assert_eq!(at(32, bad), Some(MediaTime(2_600_000_000)));
+    }
+
+    #[test]
     fn piles_and_overs_are_clipping_and_tones_are_not() {
-        let clip = Clip { pile: 4.0, level: 0.99, over: 0.0, kurtosis: 2.1 };
+        let clip = Clip { pile: 4.0, level: 0.99, over: 0.0, kurtosis: 2.1, blocks_before: 3 };
         assert_eq!(seen(clip), Presence::Present);
         assert_eq!(seen(Clip { kurtosis: 1.5, ..clip }), Presence::Absent);
         assert_eq!(seen(Clip { kurtosis: 1.0, ..clip }), Presence::Absent);

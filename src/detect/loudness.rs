@@ -1,8 +1,9 @@
 //! Loudness: jumps, extremes, and a target missed (EBU R 128, ATSC A/85).
 //!
 //! Drama has whispers and explosions, so a level alone is no jump. A jump is a step of gain: within a millisecond all
-//! of the sound is louder or softer by the same in low and high tones, and stays so. Without a step only what lies far
-//! from what the source has had for minutes is told. Streams lie anywhere from -30 to -12 LUFS, so a target counts
+//! of the sound is louder or softer by the same in low and high tones, and stays so: in the seconds after it soft and
+//! loud moments alike lie as much higher as the others. Speech over music, a shout or another programme moves some of
+//! them only. Without a step only what lies far from what the source has had for minutes is told. Streams lie anywhere from -30 to -12 LUFS, so a target counts
 //! only where one was configured.
 
 use super::{Defect, Observation, Presence, Scope, Severity};
@@ -16,6 +17,17 @@ const REMEMBERED: usize = 40;
 const BEFORE: std::ops::RangeInclusive<usize> = 20..=30;
 /// A step is one while the sound after it differs by this much, LU: half as loud again, and clearly heard.
 const JUMP_LU: f64 = 5.0;
+/// Blocks after a step that tell whether all of the sound stays changed: those of the hold time but two.
+const AFTER: usize = 28;
+/// Shares of the blocks at which both sides are compared, softest first; ...
+const QUANTILES: [f64; 4] = [0.25, 0.5, 0.75, 0.9];
+/// ... pauses are left out: blocks this far under the loudest of their side, LU.
+const PAUSE_LU: f64 = 25.0;
+/// Each of them must have moved by this, ...
+const MOVED_LU: f64 = 4.0;
+/// ... and by as much as the others, LU, or share of the middle one: three seconds of the same music differ by 1 to 2 LU.
+const ALIKE_LU: f64 = 4.0;
+const ALIKE: f64 = 0.4;
 /// A step from less than this is the beginning of sound, LUFS.
 const SOUND_LUFS: f64 = -50.0;
 /// The mean of 3 s that says that it is over lags by about this much.
@@ -25,9 +37,10 @@ const JUMP_OVER: Duration = Duration::from_secs(30);
 
 /// Blocks that must have passed the gate before a usual level is known (1 min).
 const KNOWN: f64 = 600.0;
-/// Short-term loudness this far over the usual for 5 s: twice as loud as the programme, advertisements out of bounds.
-const FAR_OVER_LU: f64 = 10.0;
-const FAR_OVER_FOR: Duration = Duration::from_secs(5);
+/// Short-term loudness this far over the usual for 10 s: more than twice as loud as the programme. Explosions and
+/// choruses of wide dynamics lie 10 LU over the mean for some seconds.
+const FAR_OVER_LU: f64 = 12.0;
+const FAR_OVER_FOR: Duration = Duration::from_secs(10);
 /// This far under it for half a minute: quiet scenes lie 10 to 18 LU under the mean and end.
 const FAR_UNDER_LU: f64 = 20.0;
 const FAR_UNDER_FOR: Duration = Duration::from_secs(30);
@@ -59,7 +72,11 @@ struct Jump {
     at: MediaTime,
     /// Power before it.
     before: f64,
+    /// Levels before it at each of [`QUANTILES`], LUFS.
+    levels: [f64; QUANTILES.len()],
     up: bool,
+    /// The seconds after it said that all of the sound has changed.
+    confirmed: bool,
 }
 
 /// Steps that are followed at a time: a false one, such as a hard chord, must not hide a true one.
@@ -145,12 +162,13 @@ impl Loudness {
     fn step(&mut self, at: MediaTime, db: f64) {
         // The block that holds the step has both levels.
         let whole = Duration::from_millis(100);
-        let before = self.blocks().filter(|block| block.0.plus(whole) <= at).take(*BEFORE.end());
-        let (count, sum) = before.fold((0, 0.0), |(count, sum), block| (count + 1, sum + block.1));
+        let before = || self.blocks().filter(|block| block.0.plus(whole) <= at).take(*BEFORE.end());
+        let (count, sum) = before().fold((0, 0.0), |(count, sum), block| (count + 1, sum + block.1));
         let mean = sum / f64::from(count.max(1));
         if count as usize >= *BEFORE.start() && lufs(mean) > SOUND_LUFS {
+            let levels = levels(before());
             // Where there is no room, older ones decide.
-            let _ = self.jumps.push(Jump { at, before: mean, up: db > 0.0 });
+            let _ = self.jumps.push(Jump { at, before: mean, levels, up: db > 0.0, confirmed: false });
         }
     }
 
@@ -158,8 +176,17 @@ impl Loudness {
     fn jumped(&mut self, now: MediaTime) -> Option<(Jump, f64)> {
         let mut jumps = std::mem::take(&mut self.jumps);
         jumps.retain(|jump| self.level_after(jump, now).is_some());
+        for jump in jumps.iter_mut().filter(|jump| !jump.confirmed) {
+            let after = || self.blocks().take_while(|block| block.0 >= jump.at);
+            if after().count() >= AFTER {
+                jump.confirmed = all_moved(&jump.levels, &levels(after()), jump.up);
+                // What was no jump after all is dropped below.
+                jump.before = if jump.confirmed { jump.before } else { 0.0 };
+            }
+        }
+        jumps.retain(|jump| jump.before > 0.0);
         self.jumps = jumps;
-        let oldest = *self.jumps.first()?;
+        let oldest = *self.jumps.iter().find(|jump| jump.confirmed)?;
         self.level_after(&oldest, now).map(|level| (oldest, level))
     }
 
@@ -223,6 +250,28 @@ impl Loudness {
     }
 }
 
+/// Levels of blocks at each of [`QUANTILES`], LUFS, pauses left out.
+fn levels(blocks: impl Iterator<Item = (MediaTime, f64)>) -> [f64; QUANTILES.len()] {
+    let mut sorted: heapless::Vec<f64, REMEMBERED> = blocks.map(|block| lufs(block.1)).take(REMEMBERED).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let loudest = sorted.last().copied().unwrap_or(GATE_LUFS);
+    let pauses = sorted.iter().take_while(|&&level| level < loudest - PAUSE_LU).count();
+    let sounding = &sorted[pauses..];
+    let at = |share: f64| (share * sounding.len().saturating_sub(1) as f64).round() as usize;
+    QUANTILES.map(|share| sounding.get(at(share)).copied().unwrap_or(GATE_LUFS))
+}
+
+/// Whether all levels moved the same way and by about as much.
+fn all_moved(before: &[f64; QUANTILES.len()], after: &[f64; QUANTILES.len()], up: bool) -> bool {
+    let mut moved = [0.0; QUANTILES.len()];
+    for (by, (before, after)) in moved.iter_mut().zip(before.iter().zip(after)) {
+        *by = if up { after - before } else { before - after };
+    }
+    moved.sort_unstable_by(f64::total_cmp);
+    let [least, middle, .., most] = moved;
+    least >= MOVED_LU && most - least <= ALIKE_LU.max(ALIKE * middle)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::sound;
@@ -257,17 +306,31 @@ mod tests {
         assert_eq!(first(&mut detector, 50..80, -12.0, -20.0), None, "drama");
         let mut stepped = block(80, -24.0, -20.0);
         let _ = stepped.steps.push(Step { at: stepped.stamp.at, db: -12.0 });
-        assert_eq!(detector.observe(&stepped).since, Some(stepped.stamp.at));
-        assert_eq!(first(&mut detector, 81..100, -24.0, -20.0), Some((81, stepped.stamp.at)));
+        detector.observe(&stepped);
+        assert_eq!(first(&mut detector, 81..110, -24.0, -20.0), Some((107, stepped.stamp.at)));
         assert_eq!(first(&mut detector, 110..125, -13.0, -20.0).map(|_| ()), Some(()), "the mean of 3 s lags");
         assert_eq!(first(&mut detector, 125..140, -13.0, -20.0), None, "it is back");
+    }
+
+    #[test]
+    fn a_step_that_lifts_the_loud_moments_only_is_none() {
+        let mut detector = Loudness::new(Settings::default());
+        assert_eq!(first(&mut detector, 0..50, -35.0, -35.0), None);
+        let mut stepped = block(50, -20.0, -35.0);
+        let _ = stepped.steps.push(Step { at: stepped.stamp.at, db: 15.0 });
+        detector.observe(&stepped);
+        for n in 51..120 {
+            // Words over music.
+            let level = if n % 3 == 0 { -35.0 } else { -20.0 };
+            assert_eq!(detector.observe(&block(n, level, -30.0)).presence, Presence::Absent, "{n}");
+        }
     }
 
     #[test]
     fn far_from_the_usual_needs_a_usual_and_time() {
         let mut detector = Loudness::new(Settings::default());
         assert_eq!(first(&mut detector, 0..100, -10.0, -23.0), None);
-        assert_eq!(first(&mut detector, 600..700, -10.0, -23.0).map(|found| found.0), Some(649));
+        assert_eq!(first(&mut detector, 600..700, -10.0, -23.0).map(|found| found.0), Some(699));
         assert_eq!(first(&mut detector, 700..990, -44.0, -23.0), None, "a quiet scene");
         assert_eq!(first(&mut detector, 990..1000, -23.0, -23.0), None);
     }

@@ -16,18 +16,29 @@ const TOP_SHARE_MIN: f32 = 0.004;
 /// Counts that are added below, as a share of all, so that a few samples make no ratio.
 const STEADY: f32 = 0.001;
 
+/// Blocks that are looked back on to date the beginning of a pile: those of the hold time and the half second.
+const PAST: usize = 20;
+/// A block that belongs to a pile has its own highest sample this close to the level of the pile (a codec overshoots), ...
+const PEAK: std::ops::RangeInclusive<f32> = 0.9..=1.15;
+/// ... and this share of its samples within a tenth of it; programme has a fifth of that.
+const PAST_SHARE_MIN: f32 = 0.006;
+/// So many softer blocks in a row end it.
+const REST: usize = 4;
+
 /// How a channel looks over the last half second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Clip {
     /// Samples at the level of the pile over those a fifth below and those above it. Programme has 0.3, a limiter
     /// up to 1.4, a sine 2 to 3 (its kurtosis tells it); clipping has from 2.4 to some hundred.
     pub pile: f32,
-    /// Where the pile is, full scale is 1.
+    /// Where the pile is; full scale, which is 1, where there is none.
     pub level: f32,
     /// Share of samples above full scale: a decoder gives them, whoever plays them clips them.
     pub over: f32,
     /// Fourth moment over the squared second: 1 for a square wave, 1.5 for a sine.
     pub kurtosis: f32,
+    /// Blocks before this one in which samples lay at that level already.
+    pub blocks_before: u8,
 }
 
 #[derive(Clone, Debug)]
@@ -41,16 +52,27 @@ struct Block {
 
 const EMPTY: Block = Block { cells: [0; CELLS], squares: 0.0, fourths: 0.0, over: 0, count: 0 };
 
+impl Block {
+    /// Highest level and the share of samples within a tenth of it.
+    fn top(&self) -> (f32, f32) {
+        let highest = self.cells.iter().rposition(|&count| count > 0).unwrap_or(0);
+        let close: u32 = self.cells[highest * 9 / 10..].iter().map(|&count| u32::from(count)).sum();
+        (highest as f32 / FULL_SCALE as f32, close as f32 / self.count.max(1) as f32)
+    }
+}
+
 /// Follows one channel.
 #[derive(Clone, Debug)]
 pub struct Pile {
     blocks: [Block; BLOCKS],
     at: usize,
+    /// Highest level of each block and the share of samples close to it, newest first.
+    past: [(f32, f32); PAST],
 }
 
 impl Default for Pile {
     fn default() -> Self {
-        Self { blocks: [const { EMPTY }; BLOCKS], at: 0 }
+        Self { blocks: [const { EMPTY }; BLOCKS], at: 0, past: [(0.0, 0.0); PAST] }
     }
 }
 
@@ -71,7 +93,27 @@ impl Pile {
             block.fourths += square * square;
             block.over += u32::from(size > 1.0);
         }
-        self.judge()
+        let top = block.top();
+        self.past.rotate_right(1);
+        self.past[0] = top;
+        let clip = self.judge();
+        Clip { blocks_before: self.blocks_before(clip.level), ..clip }
+    }
+
+    /// How far back samples have lain at `level`.
+    fn blocks_before(&self, level: f32) -> u8 {
+        let (mut oldest, mut rest) = (0, 0);
+        for (back, &(peak, share)) in self.past.iter().enumerate() {
+            if peak > level * PEAK.end() || rest >= REST {
+                break;
+            }
+            if peak >= level * PEAK.start() && share >= PAST_SHARE_MIN {
+                (oldest, rest) = (back, 0);
+            } else {
+                rest += 1;
+            }
+        }
+        oldest as u8
     }
 
     fn judge(&self) -> Clip {
@@ -84,7 +126,9 @@ impl Pile {
         let sum = |of: fn(&Block) -> f32| self.blocks.iter().map(of).sum::<f32>();
         let (count, squares) = (above[0].max(1) as f32, sum(|block| block.squares));
         let kurtosis = if squares > 0.0 { sum(|block| block.fourths) * count / (squares * squares) } else { 0.0 };
-        let mut clip = Clip { over: sum(|block| block.over as f32) / count, kurtosis, ..Clip::default() };
+        let over = sum(|block| block.over as f32) / count;
+        // Without a pile it is full scale that is asked for.
+        let mut clip = Clip { over, kurtosis, level: 1.0, ..Clip::default() };
         for level in LEVEL_MIN..CELLS - CELLS / 16 {
             let share = |from: usize, to: usize| (above[level * from / 100] - above[level * to / 100]) as f32;
             let top = share(96, 103);
@@ -128,6 +172,19 @@ mod tests {
         assert!(hard.pile > 5.0 && (hard.level - 0.9).abs() < 0.05, "{hard:?}");
         let attenuated = judged(1.5, |x| 0.3 * x.clamp(-0.9, 0.9));
         assert!(attenuated.pile > 5.0 && (attenuated.level - 0.27).abs() < 0.02, "{attenuated:?}");
+    }
+
+    #[test]
+    fn a_pile_is_dated_back_to_the_block_in_which_it_began() {
+        let mut pile = Pile::default();
+        let mut clip = Clip::default();
+        for block in 0..14 {
+            let gain = if block < 7 { 0.2 } else { 3.0 };
+            let wave = |t: f32| (t * 1382.0).sin() + 0.7 * (t * 2073.0).sin();
+            let sample = |n: usize| (gain * wave((block * 4800 + n) as f32 / 48_000.0)).clamp(-0.9, 0.9);
+            clip = pile.take(&(0..4800).map(sample).collect::<Vec<f32>>());
+        }
+        assert_eq!(clip.blocks_before, 6, "{clip:?}");
     }
 
     #[test]

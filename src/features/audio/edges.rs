@@ -1,4 +1,4 @@
-//! The envelope of a channel in slices of 1 ms: gaps with hard edges on both sides, clicks, and steps of gain.
+//! The envelope of the sound, its channels added up, in slices of 1 ms: gaps with hard edges on both sides, clicks, and steps of gain.
 //!
 //! The envelope is that of the difference from sample to sample: it weighs high tones more, so that the swing of a
 //! bass note is no gap, and a cut through a waveform stands out. Programme begins hard, a plosive or a drum rises by
@@ -27,8 +27,9 @@ const PAUSE: f32 = 0.0025;
 const FORGET: f32 = 0.98;
 /// Level before it, as mean square of the high-passed sound: -50 dBFS; who hears a gap in less?
 const SOUND_MIN: f32 = 1e-5;
-/// What comes back must have this much of the level before (-15 dB), or the sound simply ended with an effect.
-const BACK: f32 = 0.03;
+/// What comes back is as loud as what was before within 8 dB, for it is the same sound: or one sound simply ended and
+/// another began.
+const BACK: std::ops::RangeInclusive<f32> = 0.16..=6.3;
 
 /// A click stands out of the slices around it by 26 dB on both sides: plosives, claps and strokes die away longer.
 const CLICK: f32 = 400.0;
@@ -80,7 +81,7 @@ enum State {
 
 const RING: usize = 32;
 
-/// Follows one channel.
+/// Follows the sum of all channels.
 #[derive(Clone, Debug, Default)]
 pub struct Edges {
     /// Differences of the last slices, and the same while sound goes on, with its level.
@@ -139,7 +140,7 @@ impl Edges {
                 if at < until {
                     self.state = State::Back { before, start, from, until, sum: sum + now };
                 } else {
-                    return self.back(before * BACK * AROUND as f32 <= sum, start, from);
+                    return self.back(BACK.contains(&(sum / (before * AROUND as f32))), start, from);
                 }
             }
         }

@@ -120,7 +120,6 @@ struct Channel {
     output: f64,
     mean: f64,
     pile: Pile,
-    edges: Edges,
 }
 
 /// A slice of 1 ms.
@@ -138,6 +137,7 @@ struct Slice {
 #[derive(Debug)]
 struct Lasting {
     channels: Vec<Channel>,
+    edges: Edges,
     steps: Steps,
     stuck: Stuck,
     loudness: LoudnessMeter,
@@ -205,6 +205,7 @@ impl AudioAnalyzer {
             || Channel { samples: Vec::with_capacity(whole), clean: Vec::with_capacity(whole), ..Channel::default() };
         let lasting = Lasting {
             channels: (0..count).map(|_| channel()).collect(),
+            edges: Edges::default(),
             steps: Steps::default(),
             stuck: Stuck::default(),
             loudness: LoudnessMeter::new(count, rate),
@@ -238,7 +239,7 @@ impl AudioAnalyzer {
 
 impl Lasting {
     fn measure(&mut self, rate: u32, start: MediaTime, features: &mut AudioFeatures) {
-        let Self { channels, steps, stuck, samples, mono, blocks, .. } = self;
+        let Self { channels, edges, steps, stuck, samples, mono, blocks, .. } = self;
         let first_slice = *blocks * SLICES as u64;
         // Slices and looks count milliseconds since the first block.
         let at = |slice: u64| {
@@ -252,7 +253,7 @@ impl Lasting {
                 let _ = features.breaks.push(news);
             }
         };
-        let mut sum = [(0.0, 0.0); SLICES];
+        let mut sum = [Slice::default(); SLICES];
         let count = channels.len();
         for (index, channel) in channels.iter_mut().enumerate() {
             channel.samples.clear();
@@ -260,15 +261,18 @@ impl Lasting {
             let mut slices = [Slice::default(); SLICES];
             let _ = features.channels.push(channel.measure(rate, &mut slices));
             for (slice, all) in slices.iter().zip(&mut sum) {
-                channel.edges.take(slice.difference, slice.level, |found| tell(found, features));
-                *all = (all.0 + slice.difference, all.1 + slice.low);
+                all.difference += slice.difference;
+                all.level += slice.level;
+                all.low += slice.low;
             }
         }
         for pair in channels.chunks_exact(2) {
             let _ = features.pairs.push(together(&pair[0].clean, &pair[1].clean));
         }
-        for (difference, low) in sum {
-            if let Some(step) = steps.take(difference, low) {
+        for slice in sum {
+            // A lost packet takes all channels; what ends in one of them was played so.
+            edges.take(slice.difference, slice.level, |found| tell(found, features));
+            if let Some(step) = steps.take(slice.difference, slice.low) {
                 let _ = features.steps.push(Step { at: at(step.at), db: f64::from(step.db) });
             }
         }
