@@ -153,7 +153,8 @@ fn a_storm_is_held_back_and_told_summed_up() {
     let mut bench = bench(&settings);
     // Six defects come and go one after the other for five minutes, then all is well for half an hour.
     for n in 0..3000 {
-        let said = MANY.map(|defect| says(defect, if (n / 5 + defect as usize) % 6 == 0 { Present } else { Absent }));
+        let said =
+            MANY.map(|defect| says(defect, if (n / 5 + defect as usize).is_multiple_of(6) { Present } else { Absent }));
         bench.at(n as f64 / 10.0, &said);
     }
     let raised = |bench: &Bench| bench.alerts.iter().filter(|alert| alert.transition == Transition::Raised).count();

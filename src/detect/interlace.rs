@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn fine_lines_that_stand_still_are_none() {
-        let lines = |x: usize, y: usize| (x < 200).then_some(if y % 2 == 0 { 200.0 } else { 40.0 });
+        let lines = |x: usize, y: usize| (x < 200).then_some(if y.is_multiple_of(2) { 200.0 } else { 40.0 });
         let said = watch(20, |n| pan(2 * n).over(lines));
         assert_eq!(said.presence, Presence::Absent);
         // What is combed stays so while nothing moves.

@@ -53,12 +53,13 @@ impl Letterbox {
                 }
             }
             // Few pictures have any.
-            None if lost >= LOST_MIN && now.leave_something(grid) => {
+            None if lost >= LOST_MIN
+                && now.leave_something(grid)
                 // Borders may make a scene look like another, so it is looked at more closely.
-                if past.before(features).any(|before| came_over(before, features, now)) {
-                    self.appeared = Some((now, features.stamp.at));
-                    presence = Presence::Present;
-                }
+                && past.before(features).any(|before| came_over(before, features, now)) =>
+            {
+                self.appeared = Some((now, features.stamp.at));
+                presence = Presence::Present;
             }
             None => {}
         }

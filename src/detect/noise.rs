@@ -258,7 +258,7 @@ mod tests {
         let thin = |n: usize, w: usize, h: usize| {
             move |x: usize, y: usize| {
                 let hash = (x / w * 7_919 + y / h * 104_729 + n * 1_299_709) % 1_009;
-                (hash < 20).then_some(if hash % 2 == 0 { 235.0 } else { 16.0 })
+                (hash < 20).then_some(if hash.is_multiple_of(2) { 235.0 } else { 16.0 })
             }
         };
         let said = told(60, |n| {

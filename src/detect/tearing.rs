@@ -166,12 +166,12 @@ mod tests {
 
     #[test]
     fn captions_and_tilts_are_not_torn() {
-        let caption = |x: usize, y: usize| (y >= 150).then_some(if x / 9 % 3 == 0 { 220.0 } else { 60.0 });
+        let caption = |x: usize, y: usize| (y >= 150).then_some(if (x / 9).is_multiple_of(3) { 220.0 } else { 60.0 });
         assert!(watch(60, |n| if n < 10 { pan(n) } else { pan(n).over(caption) }).0.is_empty());
         let tilt = |n: usize| {
             Picture::new(move |x, y| {
                 let y = y + 3 * n;
-                let ground = if y / 70 % 2 == 0 { 60.0 } else { 190.0 };
+                let ground = if (y / 70).is_multiple_of(2) { 60.0 } else { 190.0 };
                 ground + 30.0 * (x as f64 / 5.0 + (y / 70) as f64).sin()
             })
         };
