@@ -88,7 +88,7 @@ def interlaced(clip, chance):
     clip.coding.interlaced = True
     clip.rendered_fps = clip.fps * 2
     clip.shots = [(name, first, pictures * 2) for name, first, pictures in clip.shots]
-    clip.filters.append(f"tinterlace=mode=interleave_top:flags=low_pass_filter,setpts=N/({clip.fps})/TB,fps={clip.fps},setfield=tff")
+    clip.filters.append(f"tinterlace=mode=interleave_top:flags=low_pass_filter,settb=1/({clip.fps}),setpts=N,setfield=tff")
 
 
 def on_twos(clip, chance, hold=2):

@@ -209,7 +209,7 @@ def combing(clip, chance):
     start, end = when(clip, chance)
     clip.rendered_fps = clip.fps * 2
     clip.shots = [(name, first, pictures * 2) for name, first, pictures in clip.shots]
-    clip.filters.append(f"split[p][k];[k]tinterlace=mode=interleave_top,setpts=N/({clip.fps})/TB,setfield=prog,fps={clip.fps}[w];"
+    clip.filters.append(f"split[p][k];[k]tinterlace=mode=interleave_top,settb=1/({clip.fps}),setpts=N,setfield=prog[w];"
                         f"[p]select='not(mod(n,2))',setpts=N/({clip.fps})/TB,fps={clip.fps}[q];[q][w]overlay=enable='{clip.between(start, end)}'")
     clip.label("interlace", start, end, "combing")
 
@@ -220,7 +220,7 @@ def field_order(clip, chance):
     clip.coding.interlaced = True
     clip.rendered_fps = clip.fps * 2
     clip.shots = [(name, first, pictures * 2) for name, first, pictures in clip.shots]
-    clip.filters.append("split[p][k];" + "".join(f"[{a}]tinterlace=mode=interleave_{b}:flags=low_pass_filter,setpts=N/({clip.fps})/TB,setfield=tff,fps={clip.fps}[{c}];" for a, b, c in (("p", "top", "q"), ("k", "bottom", "w")))
+    clip.filters.append("split[p][k];" + "".join(f"[{a}]tinterlace=mode=interleave_{b}:flags=low_pass_filter,settb=1/({clip.fps}),setpts=N,setfield=tff[{c}];" for a, b, c in (("p", "top", "q"), ("k", "bottom", "w")))
                         + f"[q][w]overlay=enable='{clip.between(start, end)}',setfield=tff")
     clip.label("interlace", start, end, "field_order")
 
