@@ -39,11 +39,12 @@ fn judged(path: &Path, settings: &Settings, mut each: impl FnMut(&Chunk, &mut Ve
     let mut told = Vec::new();
     let (mut seconds, mut last) = (0.0, None);
     while let Some(chunk) = reader.next_chunk() {
+        // A new session begins at zero again.
+        let began = last.filter(|_| !chunk.first).or_else(|| chunk.began());
         replay.take(&chunk, &mut told);
         each(&chunk, &mut told);
         let now = replay.now().at;
-        // A new session begins at zero again.
-        seconds += last.map_or(0.0, |last| now.since(last).as_secs_f64());
+        seconds += began.map_or(0.0, |began| now.since(began).as_secs_f64());
         last = Some(now);
     }
     replay.end(&mut told);

@@ -67,7 +67,7 @@ impl Silence {
             region: None,
             change: None,
             // Hum is silence at any level.
-            levels: (!hum).then_some(LEVELS),
+            levels: (!hum || level < SILENT_DBFS).then_some(LEVELS),
             phrase: match (constant, hum && level >= SILENT_DBFS) {
                 (true, _) => "sound is digital silence",
                 (false, true) => "sound is silent but for hum",

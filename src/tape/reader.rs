@@ -3,6 +3,7 @@
 use super::code::Coder;
 use super::{CHUNK_MAX, Item, MAGIC, VERSION, crc};
 use crate::ids::SourceId;
+use crate::time::MediaTime;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -48,6 +49,16 @@ pub struct Chunk {
     pub first: bool,
     /// What the engine was given.
     pub items: Vec<Item>,
+}
+
+impl Chunk {
+    /// Place of the first unit in it.
+    pub fn began(&self) -> Option<MediaTime> {
+        self.items.iter().find_map(|item| match item {
+            Item::Said(at, _) => Some(at.at),
+            _ => None,
+        })
+    }
 }
 
 /// The chunks of a tape, one after the other.

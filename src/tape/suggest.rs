@@ -1,7 +1,7 @@
 //! What a clean day says about settings: how measures lie, and what would have stayed silent.
 
 use super::{Chunk, Item};
-use crate::alert::{Alert, Hold, Settings, Transition};
+use crate::alert::{Alert, Asked, Hold, Settings, Transition};
 use crate::detect::{Defect, Levels, Observation, Presence, Severity};
 use crate::time::MediaTime;
 use std::collections::VecDeque;
@@ -105,7 +105,10 @@ impl Study {
             let (raised, (_, longest)) = (self.raised[defect as usize], self.runs[defect as usize]);
             let spread = measure.and_then(|measure| measure.spread());
             if raised > 0 || spread.is_some() {
-                let proposal = if raised == 0 { Proposal::Keep } else { proposal(defect, spread, longest) };
+                let proposal = match raised {
+                    0 => Proposal::Keep,
+                    _ => proposal(defect, spread, longest, self.settings.rule(defect).levels),
+                };
                 all.push(Suggestion { defect, raised, spread, proposal });
             }
         }
@@ -128,17 +131,19 @@ impl Study {
     }
 }
 
-fn proposal(defect: Defect, spread: Option<[f64; 5]>, longest: Duration) -> Proposal {
+fn proposal(defect: Defect, spread: Option<[f64; 5]>, longest: Duration, present: Asked) -> Proposal {
     if let (Some([median, .., lasted]), Some((own, unit))) = (spread, defect.levels()) {
-        let (sign, least, most, step) = match unit {
-            "%" => (1.0, 0.0, 100.0, 1.0),
-            "dBFS" => (1.0, -144.0, 0.0, 1.0),
-            _ => (1.0, -1.0, 1.0, 0.05),
+        let (least, most, step) = match unit {
+            "%" => (0.0, 100.0, 1.0),
+            "dBFS" => (-144.0, 0.0, 1.0),
+            _ => (-1.0, 1.0, 0.05),
         };
-        let side = if own.raise >= own.clear { sign } else { -sign };
+        let side = if own.raise >= own.clear { 1.0 } else { -1.0 };
         let level = lasted + side * f64::max((lasted - median).abs() * MARGIN, step);
-        // Where the measure lies at its end, no level is worse than it.
-        if level > least && level < most {
+        // Where the measure lies at its end, no level is worse than it; and what was raised by something else than this
+        // measure is not mended by a level that is nearer to good.
+        let milder = (level - present.over(own).raise) * side > 0.0;
+        if milder && level > least && level < most {
             return Proposal::Level((level * 100.0).round() / 100.0);
         }
     }

@@ -163,7 +163,7 @@ fn live_and_again(input: &str) -> (String, String) {
 
 #[test]
 fn a_tape_is_judged_again_to_the_same_bytes() {
-    for input in ["pattern:defects", "pattern:clean", "pattern:busy"] {
+    for input in ["pattern:defects", "pattern:clean"] {
         let (live, again) = live_and_again(input);
         assert_eq!(live, again, "{input}");
     }
