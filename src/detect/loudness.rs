@@ -28,6 +28,8 @@ const MOVED_LU: f64 = 4.0;
 /// ... and by as much as the others, LU, or share of the middle one: three seconds of the same music differ by 1 to 2 LU.
 const ALIKE_LU: f64 = 4.0;
 const ALIKE: f64 = 0.4;
+/// The mean frequency of the sound stays within this factor: another voice or programme has another.
+const COLOUR: f64 = 1.35;
 /// A step from less than this is the beginning of sound, LUFS.
 const SOUND_LUFS: f64 = -50.0;
 /// The mean of 3 s that says that it is over lags by about this much.
@@ -72,8 +74,8 @@ struct Jump {
     at: MediaTime,
     /// Power before it.
     before: f64,
-    /// Levels before it at each of [`QUANTILES`], LUFS.
-    levels: [f64; QUANTILES.len()],
+    /// The sound before it.
+    sound: Character,
     up: bool,
     /// The seconds after it said that all of the sound has changed.
     confirmed: bool,
@@ -89,7 +91,7 @@ type Wrong = (f64, f64, &'static str, Duration);
 #[derive(Clone, Debug)]
 pub struct Loudness {
     settings: Settings,
-    powers: [(MediaTime, f64); REMEMBERED],
+    past: [Block; REMEMBERED],
     seen: usize,
     /// Steps that may be jumps, oldest first.
     jumps: heapless::Vec<Jump, JUMPS>,
@@ -103,7 +105,7 @@ impl Loudness {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
-            powers: [(MediaTime::default(), 0.0); REMEMBERED],
+            past: [Block::default(); REMEMBERED],
             seen: 0,
             jumps: heapless::Vec::new(),
             wrong_since: None,
@@ -114,7 +116,7 @@ impl Loudness {
 
     /// Looks at one block.
     pub fn observe(&mut self, features: &AudioFeatures) -> Observation {
-        self.powers[self.seen % REMEMBERED] = (features.stamp.at, features.loudness.power);
+        self.past[self.seen % REMEMBERED] = Block::of(features);
         self.seen += 1;
         for step in &features.steps {
             self.step(step.at, step.db);
@@ -155,20 +157,20 @@ impl Loudness {
     }
 
     /// Blocks, newest first.
-    fn blocks(&self) -> impl Iterator<Item = (MediaTime, f64)> + '_ {
-        (1..=self.seen.min(REMEMBERED)).map(|back| self.powers[(self.seen - back) % REMEMBERED])
+    fn blocks(&self) -> impl Iterator<Item = Block> + '_ {
+        (1..=self.seen.min(REMEMBERED)).map(|back| self.past[(self.seen - back) % REMEMBERED])
     }
 
     fn step(&mut self, at: MediaTime, db: f64) {
         // The block that holds the step has both levels.
         let whole = Duration::from_millis(100);
-        let before = || self.blocks().filter(|block| block.0.plus(whole) <= at).take(*BEFORE.end());
-        let (count, sum) = before().fold((0, 0.0), |(count, sum), block| (count + 1, sum + block.1));
+        let before = || self.blocks().filter(|block| block.at.plus(whole) <= at).take(*BEFORE.end());
+        let (count, sum) = before().fold((0, 0.0), |(count, sum), block| (count + 1, sum + block.power));
         let mean = sum / f64::from(count.max(1));
         if count as usize >= *BEFORE.start() && lufs(mean) > SOUND_LUFS {
-            let levels = levels(before());
+            let sound = Character::of(before());
             // Where there is no room, older ones decide.
-            let _ = self.jumps.push(Jump { at, before: mean, levels, up: db > 0.0, confirmed: false });
+            let _ = self.jumps.push(Jump { at, before: mean, sound, up: db > 0.0, confirmed: false });
         }
     }
 
@@ -177,9 +179,9 @@ impl Loudness {
         let mut jumps = std::mem::take(&mut self.jumps);
         jumps.retain(|jump| self.level_after(jump, now).is_some());
         for jump in jumps.iter_mut().filter(|jump| !jump.confirmed) {
-            let after = || self.blocks().take_while(|block| block.0 >= jump.at);
+            let after = || self.blocks().take_while(|block| block.at >= jump.at);
             if after().count() >= AFTER {
-                jump.confirmed = all_moved(&jump.levels, &levels(after()), jump.up);
+                jump.confirmed = jump.sound.moved(&Character::of(after()), jump.up);
                 // What was no jump after all is dropped below.
                 jump.before = if jump.confirmed { jump.before } else { 0.0 };
             }
@@ -192,8 +194,8 @@ impl Loudness {
 
     /// The level since `jump`, while it lasts.
     fn level_after(&self, jump: &Jump, now: MediaTime) -> Option<f64> {
-        let after = self.blocks().take(*BEFORE.end()).take_while(|block| block.0 >= jump.at);
-        let (count, sum) = after.fold((0, 0.0), |(count, sum), block| (count + 1, sum + block.1));
+        let after = self.blocks().take(*BEFORE.end()).take_while(|block| block.at >= jump.at);
+        let (count, sum) = after.fold((0, 0.0), |(count, sum), block| (count + 1, sum + block.power));
         if count == 0 {
             return Some(lufs(jump.before));
         }
@@ -250,26 +252,59 @@ impl Loudness {
     }
 }
 
-/// Levels of blocks at each of [`QUANTILES`], LUFS, pauses left out.
-fn levels(blocks: impl Iterator<Item = (MediaTime, f64)>) -> [f64; QUANTILES.len()] {
-    let mut sorted: heapless::Vec<f64, REMEMBERED> = blocks.map(|block| lufs(block.1)).take(REMEMBERED).collect();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let loudest = sorted.last().copied().unwrap_or(GATE_LUFS);
-    let pauses = sorted.iter().take_while(|&&level| level < loudest - PAUSE_LU).count();
-    let sounding = &sorted[pauses..];
-    let at = |share: f64| (share * sounding.len().saturating_sub(1) as f64).round() as usize;
-    QUANTILES.map(|share| sounding.get(at(share)).copied().unwrap_or(GATE_LUFS))
+/// A block that is remembered.
+#[derive(Clone, Copy, Debug, Default)]
+struct Block {
+    at: MediaTime,
+    /// K-weighted mean square, summed over weighted channels.
+    power: f64,
+    /// Mean frequency of the loudest channel, Hz.
+    hz: f64,
 }
 
-/// Whether all levels moved the same way and by about as much.
-fn all_moved(before: &[f64; QUANTILES.len()], after: &[f64; QUANTILES.len()], up: bool) -> bool {
-    let mut moved = [0.0; QUANTILES.len()];
-    for (by, (before, after)) in moved.iter_mut().zip(before.iter().zip(after)) {
-        *by = if up { after - before } else { before - after };
+impl Block {
+    fn of(features: &AudioFeatures) -> Self {
+        let loudest = features.channels.iter().max_by(|a, b| a.rms_dbfs.total_cmp(&b.rms_dbfs));
+        let hz = loudest.map_or(0.0, |channel| channel.mean_hz);
+        Self { at: features.stamp.at, power: features.loudness.power, hz }
     }
-    moved.sort_unstable_by(f64::total_cmp);
-    let [least, middle, .., most] = moved;
-    least >= MOVED_LU && most - least <= ALIKE_LU.max(ALIKE * middle)
+}
+
+/// What some seconds of sound are like, pauses left out.
+#[derive(Clone, Copy, Debug)]
+struct Character {
+    /// Levels at each of [`QUANTILES`], LUFS.
+    levels: [f64; QUANTILES.len()],
+    /// Median of the mean frequency, Hz.
+    hz: f64,
+}
+
+impl Character {
+    fn of(blocks: impl Iterator<Item = Block>) -> Self {
+        let mut sorted: heapless::Vec<(f64, f64), REMEMBERED> =
+            blocks.take(REMEMBERED).map(|block| (lufs(block.power), block.hz)).collect();
+        sorted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let loudest = sorted.last().map_or(GATE_LUFS, |block| block.0);
+        let pauses = sorted.iter().take_while(|block| block.0 < loudest - PAUSE_LU).count();
+        let sounding = &mut sorted[pauses..];
+        let last = sounding.len().saturating_sub(1);
+        let at = |share: f64| sounding.get((share * last as f64).round() as usize).map_or(GATE_LUFS, |block| block.0);
+        let levels = QUANTILES.map(at);
+        sounding.sort_unstable_by(|a, b| a.1.total_cmp(&b.1));
+        Self { levels, hz: sounding.get(last / 2).map_or(0.0, |block| block.1) }
+    }
+
+    /// Whether it became `after` by gain alone: all levels moved the same way and by about as much.
+    fn moved(&self, after: &Self, up: bool) -> bool {
+        let mut moved = [0.0; QUANTILES.len()];
+        for (by, (before, after)) in moved.iter_mut().zip(self.levels.iter().zip(&after.levels)) {
+            *by = if up { after - before } else { before - after };
+        }
+        moved.sort_unstable_by(f64::total_cmp);
+        let [least, middle, .., most] = moved;
+        let colour_stays = self.hz <= after.hz * COLOUR && after.hz <= self.hz * COLOUR;
+        colour_stays && least >= MOVED_LU && most - least <= ALIKE_LU.max(ALIKE * middle)
+    }
 }
 
 #[cfg(test)]

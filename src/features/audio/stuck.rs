@@ -26,10 +26,10 @@ const STILL: f32 = 0.04;
 const NO_PERIOD: f32 = 0.15;
 /// Power of the difference from sample to sample below which nothing is heard.
 const POWER_MIN: f32 = 1e-9;
-/// Level before over level within, at most 8 dB either way.
-const LEVEL: f32 = 6.3;
-/// Looks that belong together: 60 to 500 ms with the window.
-const LOOKS: std::ops::RangeInclusive<usize> = 2..=25;
+/// Level before over level within, at most 6 dB either way: it is the same sound.
+const LEVEL: f32 = 4.0;
+/// Looks that belong together: 80 to 500 ms with the window.
+const LOOKS: std::ops::RangeInclusive<usize> = 3..=25;
 
 /// Looks before a run that tell what was before; the newest holds some of both.
 const BEFORE: usize = 5;
