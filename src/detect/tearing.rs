@@ -14,13 +14,14 @@ use std::time::Duration;
 /// A row stands out when its step is so many times the next best, and so many code values per sample more. One in some
 /// hundred pictures of clean programme has one.
 const OUTSTANDING: (f64, f64) = (2.0, 0.5);
-/// Strips of ten across which the rows break, and the share of those that move.
-const BROKEN: (usize, f64) = (2, 0.25);
+/// Strips of ten across which the rows break, and the share of those that move: a tear goes all across, the edge of a
+/// window that moves does not.
+const BROKEN: (usize, f64) = (4, 0.25);
 /// A step that is brighter or darker all along is the edge of a caption, a panel or a flash: share of the mean step
 /// with its sign in that without. Broken texture has both signs.
 const ONE_SIDED: f64 = 0.8;
 /// Strips that must move there.
-const MOVING: usize = 3;
+const MOVING: usize = 4;
 /// A row within so many of one that was torn just before may be the same.
 const SAME: usize = 2;
 /// Share of the step that is gone when one row is taken from where it belongs.
