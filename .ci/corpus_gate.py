@@ -14,11 +14,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-FLOORS = {"black": 0.85, "freeze": 0.85, "block_corruption": 0.80, "silence": 1.0, "stream_loss": 1.0,
-          "channel_loss": 0.75, "clipping": 0.75, "phase": 0.75, "loudness": 0.75, "audio_dropout": 0.80}
+FLOORS = {"black": 1.0, "freeze": 0.9, "block_corruption": 0.85, "silence": 1.0, "stream_loss": 1.0, "solid_colour": 1.0, "colour_bars": 1.0,
+          "blur": 0.75, "monochrome": 1.0, "noise": 0.75, "video_levels": 1.0, "letterbox": 1.0, "flashing": 1.0, "interlace": 0.75,
+          "tearing": 0.75, "frame_drop": 0.75, "timestamp": 1.0, "channel_loss": 0.75, "clipping": 0.75, "phase": 0.75, "loudness": 0.75,
+          "audio_dropout": 0.80}
 # False alarms allowed in material without any defect.
-ALLOWED = {"black": 0, "freeze": 0, "silence": 0, "block_corruption": 1,
-           "channel_loss": 0, "clipping": 0, "phase": 0, "loudness": 1, "audio_dropout": 1}
+ALLOWED = {defect: 0 for defect in FLOORS} | {"block_corruption": 1, "loudness": 1}
 
 
 def corpus_folder():

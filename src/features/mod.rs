@@ -4,6 +4,7 @@ mod audio;
 mod coarse;
 mod correlation;
 mod grid;
+mod lines;
 mod loudness;
 mod strips;
 mod transport;
@@ -16,7 +17,8 @@ pub use audio::{
 pub use coarse::Coarse;
 pub use correlation::Correlation;
 pub use grid::Grid;
+pub use lines::Lines;
 pub use loudness::{GATE_LUFS, Loudness, lufs};
 pub use transport::{Arrival, TransportFeatures, TransportTracker};
-pub use video::{Depth, Lines, VideoAnalyzer, VideoFeatures};
+pub use video::{Depth, VideoAnalyzer, VideoFeatures};
 pub use weave::{Seam, Weave};

@@ -1,9 +1,9 @@
 //! One pass over each picture: cells of the current picture, differences to the picture before, chroma, histogram.
 
 use super::weave::{Weave, Weaver};
-use super::{Coarse, Correlation, Grid};
+use super::{Coarse, Correlation, Grid, Lines};
 use crate::frame::{DecodeEvidence, FieldOrder, Frame, Plane, Range};
-use crate::kernels::{Band, CELL, Kernels, LINES, LumaCell, Steps, Strip};
+use crate::kernels::{Band, CELL, Kernels, LumaCell, Strip};
 use crate::time::Stamp;
 
 /// Rows and columns from which the histogram takes its samples: every fourth of each, 1/16 of the picture, ...
@@ -28,35 +28,6 @@ pub enum Depth {
     /// Everything.
     #[default]
     Full,
-}
-
-/// Steps over the lines of all cells, at each row of cells as [`Steps`] has them.
-#[derive(Clone, Debug, Default)]
-pub struct Lines {
-    columns: usize,
-    there: Vec<u16>,
-    new: Vec<u16>,
-}
-
-impl Lines {
-    /// All 0.
-    pub fn of(grid: Grid) -> Self {
-        let places = vec![0; grid.len() * LINES];
-        Self { columns: grid.columns, there: places.clone(), new: places }
-    }
-    /// Steps of the picture in row `row` of cells: [`LINES`] times its columns.
-    pub fn steps(&self, row: usize) -> &[u16] {
-        &self.there[row * self.columns * LINES..][..self.columns * LINES]
-    }
-    /// Steps that are new, as `steps`.
-    pub fn new_steps(&self, row: usize) -> &[u16] {
-        &self.new[row * self.columns * LINES..][..self.columns * LINES]
-    }
-    /// Both, to be written.
-    pub fn row_mut(&mut self, row: usize) -> Steps<'_> {
-        let places = row * self.columns * LINES..(row + 1) * self.columns * LINES;
-        Steps { there: &mut self.there[places.clone()], new: &mut self.new[places] }
-    }
 }
 
 /// What the detectors see of a picture.
