@@ -20,16 +20,15 @@ const JUMP_LU: f64 = 5.0;
 /// Blocks after a step that tell whether all of the sound stays changed: those of the hold time but two.
 const AFTER: usize = 28;
 /// Shares of the blocks at which both sides are compared, softest first; ...
-const QUANTILES: [f64; 4] = [0.25, 0.5, 0.75, 0.9];
+const QUANTILES: [f64; 5] = [0.15, 0.3, 0.5, 0.7, 0.9];
 /// ... pauses are left out: blocks this far under the loudest of their side, LU.
 const PAUSE_LU: f64 = 25.0;
 /// Each of them must have moved by this, ...
-const MOVED_LU: f64 = 4.0;
-/// ... and by as much as the others, LU, or share of the middle one: three seconds of the same music differ by 1 to 2 LU.
+const MOVED_LU: f64 = 4.5;
+/// ... and by as much as the others, LU: three seconds of the same music differ by 1 to 3 LU, other words by more.
 const ALIKE_LU: f64 = 4.0;
-const ALIKE: f64 = 0.4;
 /// The mean frequency of the sound stays within this factor: another voice or programme has another.
-const COLOUR: f64 = 1.35;
+const COLOUR: f64 = 1.6;
 /// A step from less than this is the beginning of sound, LUFS.
 const SOUND_LUFS: f64 = -50.0;
 /// The mean of 3 s that says that it is over lags by about this much.
@@ -82,7 +81,7 @@ struct Jump {
 }
 
 /// Steps that are followed at a time: a false one, such as a hard chord, must not hide a true one.
-const JUMPS: usize = 4;
+const JUMPS: usize = 8;
 
 /// A level that is wrong, the limit, the words, and how long it must be so.
 type Wrong = (f64, f64, &'static str, Duration);
@@ -300,9 +299,9 @@ impl Character {
             *by = if up { after - before } else { before - after };
         }
         moved.sort_unstable_by(f64::total_cmp);
-        let [least, middle, .., most] = moved;
+        let [least, .., most] = moved;
         let colour_stays = self.hz <= after.hz * COLOUR && after.hz <= self.hz * COLOUR;
-        colour_stays && least >= MOVED_LU && most - least <= ALIKE_LU.max(ALIKE * middle)
+        colour_stays && least >= MOVED_LU && most - least <= ALIKE_LU
     }
 }
 
