@@ -3,7 +3,7 @@
 //! The correlation over a second. Wide stereo and ambience lie between -0.3 and 0.3, and below that for moments;
 //! matrix surround has effects near -1 for a second or two. An inverted leg has -0.9 in what was nearly mono.
 
-use super::{Defect, Observation, Presence, Scope, Severity};
+use super::{Defect, Levels, Observation, Presence, Scope, Severity};
 use crate::features::{AudioFeatures, PAIRS_MAX, Pair};
 use crate::time::MediaTime;
 
@@ -78,7 +78,8 @@ impl Phase {
             unit: "correlation",
             confidence: None,
             region: None,
-            levels: None,
+            // A pause has no correlation.
+            levels: worst.map(|_| Levels { raise: AGAINST.0, clear: AGAINST.1 }),
             phrase: "channels are out of phase",
         }
     }

@@ -17,7 +17,7 @@ const DEEP: f32 = 0.0005;
 /// Slices in which that must be reached: a codec's window smears an edge.
 const EDGE_SLICES: u32 = 6;
 /// Slices in which the way back must be made: coders announce what comes by as much.
-const RISE_SLICES: u32 = 7;
+const RISE_SLICES: u32 = 5;
 /// One of the last three slices before the fall has at least this of the level (-6 dB): a fade of 20 ms has less.
 const FULL: f32 = 0.25;
 /// Shortest and longest gap, ms (contract, catalogue).

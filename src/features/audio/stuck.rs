@@ -31,8 +31,8 @@ const WORSE: f32 = 10.0;
 const POWER_MIN: f32 = 1e-9;
 /// Level before over level within, at most 6 dB either way: it is the same sound.
 const LEVEL: f32 = 4.0;
-/// Looks that belong together: 80 to 500 ms with the window.
-const LOOKS: std::ops::RangeInclusive<usize> = 3..=25;
+/// Looks that belong together: 100 to 500 ms with the window; electronic music repeats itself for 80.
+const LOOKS: std::ops::RangeInclusive<usize> = 4..=25;
 
 /// Looks before a run that tell what was before; the newest holds some of both.
 const BEFORE: usize = 5;
