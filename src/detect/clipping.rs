@@ -8,9 +8,11 @@ use crate::features::{AudioFeatures, Clip};
 use crate::time::MediaTime;
 use std::time::Duration;
 
-/// Pile from which a channel is clipped, and below which it is not. Music through a limiter driven by 12 dB reaches 1.4;
-/// programme driven by 9 dB into a ceiling has from 2.4 on, most of it over 4 (see DETECTION.md).
-const PILE: (f32, f32) = (2.4, 1.4);
+/// Pile from which a channel is clipped, and below which it is not. Music through a limiter driven by 12 dB reaches 1.4,
+/// behind AC-3 2.9; programme driven by 9 dB into a ceiling has most often more than 4 (see DETECTION.md).
+const PILE: (f32, f32) = (3.2, 1.4);
+/// From here on, or from this share above full scale on, it spoils the programme; less may be a hard limiter.
+const MAJOR: (f32, f32) = (6.0, 0.01);
 /// Share of samples above full scale, %: a limiter at -0.1 dBFS behind a codec of 128 kb/s has 0.08 at most.
 const OVER: (f32, f32) = (0.0015, 0.0005);
 /// A pure tone heaps up, too, as its shape is: its kurtosis is 1.5, that of a square wave 1.
@@ -66,7 +68,7 @@ impl Clipping {
             scope: Scope::Sound,
             presence,
             since: self.since.or(self.good_since),
-            severity: Severity::Major,
+            severity: if pile >= MAJOR.0 || over >= MAJOR.1 { Severity::Major } else { Severity::Minor },
             value: f64::from(if by_pile { pile } else { over * 100.0 }),
             threshold: f64::from(if by_pile { PILE.0 } else { OVER.0 * 100.0 }),
             unit: if by_pile { "x" } else { "%" },

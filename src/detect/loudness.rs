@@ -15,21 +15,22 @@ use std::time::Duration;
 const REMEMBERED: usize = 40;
 /// Blocks that a level before a step needs, and that it is taken from.
 const BEFORE: std::ops::RangeInclusive<usize> = 20..=30;
-/// A step is one while the sound after it differs by this much, LU: half as loud again, and clearly heard.
-const JUMP_LU: f64 = 5.0;
+/// A step is one while the sound after it differs by this much, LU: a half louder, and clearly heard; music steps by up to 5 of its own.
+const JUMP_LU: f64 = 6.0;
 /// Blocks after a step that tell whether all of the sound stays changed: those of the hold time but two.
 const AFTER: usize = 28;
 /// Shares of the blocks at which both sides are compared, softest first; ...
-const QUANTILES: [f64; 4] = [0.25, 0.5, 0.75, 0.9];
+const QUANTILES: [f64; 5] = [0.15, 0.3, 0.5, 0.7, 0.9];
 /// ... pauses are left out: blocks this far under the loudest of their side, LU.
 const PAUSE_LU: f64 = 25.0;
 /// Each of them must have moved by this, ...
-const MOVED_LU: f64 = 4.0;
-/// ... and by as much as the others, LU, or share of the middle one: three seconds of the same music differ by 1 to 2 LU.
+const MOVED_LU: f64 = 5.0;
+/// ... and by as much as the others, LU: three seconds of the same music differ by 1 to 3 LU, other words by more.
 const ALIKE_LU: f64 = 4.0;
-const ALIKE: f64 = 0.4;
 /// The mean frequency of the sound stays within this factor: another voice or programme has another.
-const COLOUR: f64 = 1.35;
+const COLOUR: f64 = 4.0;
+/// The step itself is as high as the level has moved, dB: a loud first note is higher.
+const STEP_ALIKE_DB: f64 = 8.0;
 /// A step from less than this is the beginning of sound, LUFS.
 const SOUND_LUFS: f64 = -50.0;
 /// The mean of 3 s that says that it is over lags by about this much.
@@ -76,13 +77,15 @@ struct Jump {
     before: f64,
     /// The sound before it.
     sound: Character,
+    /// How high the step is, dB.
+    db: f64,
     up: bool,
     /// The seconds after it said that all of the sound has changed.
     confirmed: bool,
 }
 
 /// Steps that are followed at a time: a false one, such as a hard chord, must not hide a true one.
-const JUMPS: usize = 4;
+const JUMPS: usize = 8;
 
 /// A level that is wrong, the limit, the words, and how long it must be so.
 type Wrong = (f64, f64, &'static str, Duration);
@@ -170,7 +173,7 @@ impl Loudness {
         if count as usize >= *BEFORE.start() && lufs(mean) > SOUND_LUFS {
             let sound = Character::of(before());
             // Where there is no room, older ones decide.
-            let _ = self.jumps.push(Jump { at, before: mean, sound, up: db > 0.0, confirmed: false });
+            let _ = self.jumps.push(Jump { at, before: mean, sound, db, up: db > 0.0, confirmed: false });
         }
     }
 
@@ -181,7 +184,7 @@ impl Loudness {
         for jump in jumps.iter_mut().filter(|jump| !jump.confirmed) {
             let after = || self.blocks().take_while(|block| block.at >= jump.at);
             if after().count() >= AFTER {
-                jump.confirmed = jump.sound.moved(&Character::of(after()), jump.up);
+                jump.confirmed = jump.sound.moved(&Character::of(after()), jump.db);
                 // What was no jump after all is dropped below.
                 jump.before = if jump.confirmed { jump.before } else { 0.0 };
             }
@@ -294,16 +297,17 @@ impl Character {
         Self { levels, hz: sounding.get(last / 2).map_or(0.0, |block| block.1) }
     }
 
-    /// Whether it became `after` by gain alone: all levels moved the same way and by about as much.
-    fn moved(&self, after: &Self, up: bool) -> bool {
+    /// Whether it became `after` by a gain of about `db`: all levels moved the same way and by about as much.
+    fn moved(&self, after: &Self, db: f64) -> bool {
         let mut moved = [0.0; QUANTILES.len()];
         for (by, (before, after)) in moved.iter_mut().zip(self.levels.iter().zip(&after.levels)) {
-            *by = if up { after - before } else { before - after };
+            *by = (after - before) * db.signum();
         }
         moved.sort_unstable_by(f64::total_cmp);
-        let [least, middle, .., most] = moved;
+        let [least, _, middle, _, most] = moved;
         let colour_stays = self.hz <= after.hz * COLOUR && after.hz <= self.hz * COLOUR;
-        colour_stays && least >= MOVED_LU && most - least <= ALIKE_LU.max(ALIKE * middle)
+        let step_fits = (middle - db.abs()).abs() <= STEP_ALIKE_DB;
+        colour_stays && step_fits && least >= MOVED_LU && most - least <= ALIKE_LU
     }
 }
 

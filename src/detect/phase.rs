@@ -80,6 +80,7 @@ impl Phase {
             unit: "correlation",
             confidence: None,
             region: None,
+            // A pause has no correlation.
             levels: worst.map(|_| LEVELS),
             phrase: "channels are out of phase",
             change: None,

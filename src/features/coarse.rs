@@ -28,7 +28,8 @@ pub struct Coarse {
     /// Cells in each column and row of tiles.
     wide: Vec<u8>,
     high: Vec<u8>,
-    sums: Vec<u32>,
+    /// Sums over the cells of one column of cells in a row of tiles.
+    line: Vec<f32>,
 }
 
 impl Coarse {
@@ -53,65 +54,27 @@ impl Coarse {
             cr: colours,
             wide: parts(columns, grid.columns),
             high: parts(rows, grid.rows),
-            sums: vec![0; columns],
+            line: vec![0.0; grid.columns],
         }
     }
 
     /// Takes in mean luma of all cells, code values.
     pub(super) fn take_luma(&mut self, means: &[f32]) {
-        let mut rest = means;
-        for (out, &high) in self.luma.chunks_exact_mut(self.columns.max(1)).zip(&self.high) {
-            out.fill(0.0);
-            for _ in 0..high {
-                for (sum, &wide) in out.iter_mut().zip(&self.wide) {
-                    let (cells, after) = rest.split_at(usize::from(wide));
-                    rest = after;
-                    *sum += cells.iter().sum::<f32>();
-                }
-            }
-            for (sum, &wide) in out.iter_mut().zip(&self.wide) {
-                *sum /= f32::from(wide) * f32::from(high);
-            }
-        }
+        let Self { columns, luma, wide, high, line, .. } = self;
+        pool(means, line, (wide, high), 1.0, *columns, luma, |&mean| mean);
     }
 
     /// Takes in steps of all cells, of pictures seen in full.
     pub(super) fn take_steps(&mut self, cells: &[LumaCell]) {
-        let Self { columns, steps, wide, high, sums, .. } = self;
-        let mut rest = cells;
-        for (out, &high) in steps.chunks_exact_mut((*columns).max(1)).zip(&*high) {
-            sums.fill(0);
-            for _ in 0..high {
-                for (sum, &wide) in sums.iter_mut().zip(&*wide) {
-                    let (cells, after) = rest.split_at(usize::from(wide).min(rest.len()));
-                    rest = after;
-                    *sum += cells.iter().map(|cell| u32::from(cell.across)).sum::<u32>();
-                }
-            }
-            for ((out, &sum), &wide) in out.iter_mut().zip(&*sums).zip(&*wide) {
-                *out = sum as f32 / (PAIRS * f32::from(wide) * f32::from(high));
-            }
-        }
+        let Self { columns, steps, wide, high, line, .. } = self;
+        pool(cells, line, (wide, high), 1.0 / PAIRS, *columns, steps, |cell| f32::from(cell.across));
     }
 
     /// Takes in chroma of all cells, code values times 16.
     pub(super) fn take_chroma(&mut self, cb: &[u16], cr: &[u16]) {
-        let Self { columns, cb: cb_out, cr: cr_out, wide, high, sums, .. } = self;
+        let Self { columns, cb: cb_out, cr: cr_out, wide, high, line, .. } = self;
         for (out, cells) in [(cb_out, cb), (cr_out, cr)] {
-            let mut rest = cells;
-            for (out, &high) in out.chunks_exact_mut((*columns).max(1)).zip(&*high) {
-                sums.fill(0);
-                for _ in 0..high {
-                    for (sum, &wide) in sums.iter_mut().zip(&*wide) {
-                        let (cells, after) = rest.split_at(usize::from(wide).min(rest.len()));
-                        rest = after;
-                        *sum += cells.iter().map(|&mean| u32::from(mean)).sum::<u32>();
-                    }
-                }
-                for ((out, &sum), &wide) in out.iter_mut().zip(&*sums).zip(&*wide) {
-                    *out = sum as f32 / (16.0 * f32::from(wide) * f32::from(high));
-                }
-            }
+            pool(cells, line, (wide, high), 1.0 / 16.0, *columns, out, |&mean| f32::from(mean));
         }
     }
 
@@ -136,6 +99,31 @@ impl Coarse {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.luma.is_empty()
+    }
+}
+
+/// Means of `value` over tiles, times `scale`: rows of cells are added up first, side by side as processors like it.
+fn pool<T>(
+    cells: &[T],
+    line: &mut [f32],
+    (wide, high): (&[u8], &[u8]),
+    scale: f32,
+    columns: usize,
+    out: &mut [f32],
+    value: impl Fn(&T) -> f32,
+) {
+    let mut rows = cells.chunks_exact(line.len().max(1));
+    for (out, &high) in out.chunks_exact_mut(columns.max(1)).zip(high) {
+        line.fill(0.0);
+        for row in rows.by_ref().take(usize::from(high)) {
+            line.iter_mut().zip(row).for_each(|(sum, cell)| *sum += value(cell));
+        }
+        let mut rest = &*line;
+        for (out, &wide) in out.iter_mut().zip(wide) {
+            let (tile, after) = rest.split_at(usize::from(wide).min(rest.len()));
+            rest = after;
+            *out = tile.iter().sum::<f32>() * (scale / (f32::from(wide) * f32::from(high)));
+        }
     }
 }
 

@@ -83,9 +83,11 @@ impl Past {
 }
 
 /// Sum of absolute differences.
-#[inline]
+#[inline(always)]
 pub(super) fn distance<const N: usize>(a: &[u8; N], b: &[u8; N]) -> u32 {
-    a.iter().zip(b).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum()
+    // Bytes first, sums then: both have an instruction of their own on all processors.
+    let apart: [u8; N] = std::array::from_fn(|n| a[n].abs_diff(b[n]));
+    apart.iter().map(|&apart| u32::from(apart)).sum()
 }
 
 #[cfg(test)]

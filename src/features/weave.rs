@@ -3,7 +3,7 @@
 //!
 //! Looked at in strips from top to bottom, one sample in ten or so: what is wrong with rows is wrong in all columns.
 
-use super::strips::{ACROSS, Bit, Past, ROW, STRIPS, Strips, distance};
+use super::strips::{ACROSS, Past, ROW, STRIPS, Strips, distance};
 use crate::frame::Plane;
 use crate::kernels::CELL;
 
@@ -197,61 +197,82 @@ fn correlation(a: &[i16; ROW], b: &[i16; ROW]) -> f64 {
     if energy > 0.0 { product(a, b) / energy.sqrt() } else { 0.0 }
 }
 
-/// Sums over one bit of 16 rows.
-#[derive(Clone, Copy, Default)]
+/// Sums over 16 rows, for each column of the strips: 16 x 255 at the most.
+#[derive(Clone, Copy)]
 struct Sums {
     /// Steps from row to row, and to every other row.
-    next: u32,
-    second: u32,
+    next: [u16; ROW],
+    second: [u16; ROW],
     /// Difference to the picture before.
-    change: u32,
+    change: [u16; ROW],
     /// Distances of even and odd rows to the rows beside them in the picture before.
-    fields: [u32; 2],
+    fields: [[u16; ROW]; 2],
 }
 
+/// A row of all strips.
+type Row = [u8; ROW];
+
 fn compare(now: &Strips, before: &Strips, interlaced: bool, excess: &mut [u32], weave: &mut Weave) {
-    let (rows, was) = (now.rows(), before.rows());
+    let rows = now.rows().len();
     let mut fields = [0_u64; 2];
-    for top in (0..rows.len() / CELL).map(|band| band * CELL) {
+    for top in (0..rows / CELL).map(|band| band * CELL) {
         // The first rows have none above them.
-        let range = top.max(2)..(top + CELL).min(rows.len() - 1);
-        for n in 0..STRIPS {
-            let mut sums = Sums::default();
-            for y in range.clone() {
-                let (at, above, beyond, below) = (&rows[y][n], &rows[y - 1][n], &rows[y - 2][n], &rows[y + 1][n]);
-                sums.next += distance(at, above);
-                sums.second += distance(at, beyond);
-                sums.change += distance(at, &was[y][n]);
-                excess[y] += step_excess(at, above, beyond, below);
-                if interlaced {
-                    sums.fields[y % 2] += distance(at, &between(&was[y - 1][n], &was[y + 1][n]));
-                }
-            }
-            let samples = (range.len() * ACROSS) as u32;
-            weave.bits += 1;
-            if sums.change > MOVES * samples {
-                weave.moving += 1;
-                let combed = 4 * sums.next > COMBED * sums.second && sums.next - sums.second > COMBED_MIN * samples;
-                weave.combed += u32::from(combed);
-                (0..2).for_each(|field| fields[field] += u64::from(sums.fields[field]));
+        let range = top.max(2)..(top + CELL).min(rows - 1);
+        let mut sums = Sums { next: [0; ROW], second: [0; ROW], change: [0; ROW], fields: [[0; ROW]; 2] };
+        for y in range.clone() {
+            let (at, above, beyond, below) = (now.row(y), now.row(y - 1), now.row(y - 2), now.row(y + 1));
+            add_distances(&mut sums.next, at, above);
+            add_distances(&mut sums.second, at, beyond);
+            add_distances(&mut sums.change, at, before.row(y));
+            excess[y] = step_excess(at, above, beyond, below);
+            if interlaced {
+                add_distances(&mut sums.fields[y % 2], at, &between(before.row(y - 1), before.row(y + 1)));
             }
         }
+        sum_up(&sums, (range.len() * ACROSS) as u32, &mut fields, weave);
     }
     let samples = f64::from(weave.moving.max(1)) * (CELL * ACROSS / 2) as f64;
     weave.fields = fields.map(|sum| sum as f64 / samples);
 }
 
-/// By how much the step to a bit of a row exceeds those beside it.
-#[inline]
-fn step_excess(at: &Bit, above: &Bit, beyond: &Bit, below: &Bit) -> u32 {
-    let excess = |n: usize| {
-        let beside = above[n].abs_diff(beyond[n]).max(below[n].abs_diff(at[n]));
-        u32::from(at[n].abs_diff(above[n]).saturating_sub(beside))
-    };
-    (0..ACROSS).map(excess).sum()
+/// Judges the bits of one band, of so many `samples` each.
+fn sum_up(sums: &Sums, samples: u32, fields: &mut [u64; 2], weave: &mut Weave) {
+    for n in 0..STRIPS {
+        let of = |columns: &[u16; ROW]| columns[n * ACROSS..][..ACROSS].iter().map(|&sum| u32::from(sum)).sum::<u32>();
+        weave.bits += 1;
+        if of(&sums.change) > MOVES * samples {
+            let (next, second) = (of(&sums.next), of(&sums.second));
+            weave.moving += 1;
+            weave.combed += u32::from(4 * next > COMBED * second && next - second > COMBED_MIN * samples);
+            (0..2).for_each(|field| fields[field] += u64::from(of(&sums.fields[field])));
+        }
+    }
 }
 
-#[inline]
-fn between(a: &Bit, b: &Bit) -> Bit {
-    std::array::from_fn(|n| ((u16::from(a[n]) + u16::from(b[n]) + 1) >> 1) as u8)
+/// Adds how far each sample is from that beside it. One loop over bytes, which compilers turn into vectors.
+fn add_distances(sums: &mut [u16; ROW], a: &Row, b: &Row) {
+    for n in 0..ROW {
+        sums[n] += u16::from(a[n].abs_diff(b[n]));
+    }
+}
+
+/// By how much the steps to a row exceed those beside it.
+fn step_excess(at: &Row, above: &Row, beyond: &Row, below: &Row) -> u32 {
+    let mut lanes = [0_u16; ACROSS];
+    for strip in (0..ROW).step_by(ACROSS) {
+        for lane in 0..ACROSS {
+            let n = strip + lane;
+            let beside = above[n].abs_diff(beyond[n]).max(below[n].abs_diff(at[n]));
+            lanes[lane] += u16::from(at[n].abs_diff(above[n]).saturating_sub(beside));
+        }
+    }
+    lanes.iter().map(|&sum| u32::from(sum)).sum()
+}
+
+fn between(a: &Row, b: &Row) -> Row {
+    let mut mean = [0; ROW];
+    for n in 0..ROW {
+        mean[n] = ((u16::from(a[n]) + u16::from(b[n]) + 1) >> 1) as u8;
+    }
+    mean
 }

@@ -2,20 +2,22 @@
 //!
 //! The envelope is that of the difference from sample to sample: it weighs high tones more, so that the swing of a
 //! bass note is no gap, and a cut through a waveform stands out. Programme begins hard, a plosive or a drum rises by
-//! 40 dB in a millisecond, but nothing in a room ends so: what falls by 12 dB at once and by 33 dB within 6 ms was cut.
+//! 40 dB in a millisecond, but nothing in a room ends so: what falls by 10 dB at once and by 33 dB within 6 ms was cut.
 
 /// Slices that make the level before and after an edge.
 const AROUND: usize = 20;
-/// Fall from the level before at one slice, and rise to it again: 12 dB, as powers.
-const FALL: f32 = 0.063;
+/// Fall from the level before at one slice, as powers: 10 dB, for the window of a coder lets the first slices decay.
+const FALL: f32 = 0.1;
+/// Rise to it again: 12 dB below.
+const RISE: f32 = 0.063;
 /// While it is below this, the gap goes on: 20 dB.
 const LOW: f32 = 0.01;
 /// What a gap must reach: 33 dB. Closures of speech and damped strokes fall by up to 30 dB, to the tone of the room.
 const DEEP: f32 = 0.0005;
 /// Slices in which that must be reached: a codec's window smears an edge.
 const EDGE_SLICES: u32 = 6;
-/// Slices in which the way back must be made.
-const RISE_SLICES: u32 = 2;
+/// Slices in which the way back must be made: coders announce what comes by as much.
+const RISE_SLICES: u32 = 5;
 /// One of the last three slices before the fall has at least this of the level (-6 dB): a fade of 20 ms has less.
 const FULL: f32 = 0.25;
 /// Shortest and longest gap, ms (contract, catalogue).
@@ -182,7 +184,7 @@ impl Edges {
 
     fn rise(&mut self, now: f32) -> Option<Found> {
         let State::Rising { before, start, from } = self.state else { return None };
-        if now >= before * FALL {
+        if now >= before * RISE {
             let until = self.now + AROUND as u64;
             self.state = State::Back { before, start, from, until, sum: 0.0 };
         } else if self.now - from >= u64::from(RISE_SLICES) {
@@ -261,9 +263,10 @@ const WINDOW: usize = 10;
 /// Slices beside a step that are not compared: the cut through the waveform cracks.
 const EDGE: u64 = 3;
 const STEP_RING: usize = 128;
-/// Smallest step that is told, dB: a doubling of amplitude.
-const STEP_MIN_DB: f32 = 6.0;
-/// A gain is the same for low and high tones; another sound has another colour. 40 ms of low tones vary by some dB.
+/// Smallest step that is told, dB: 6 dB, less what 40 ms of sound vary by.
+const STEP_MIN_DB: f32 = 5.0;
+/// A gain is the same for low and high tones; another sound has another colour. 40 ms of low tones vary by some dB;
+/// whether all stays changed is for the seconds after it to tell.
 const COLOUR_DB: f32 = 6.0;
 /// The step itself, from the mean of some slices to that of the next ones, is most of it, and a step by itself: strings
 /// and reeds take 10 ms to speak, and what ends in a room takes longer.

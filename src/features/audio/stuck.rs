@@ -24,12 +24,15 @@ const STILL: f32 = 0.04;
 /// Above this there is no period. The second look before a repeated buffer still has half of its window in what was
 /// before; a note takes three and more to settle.
 const NO_PERIOD: f32 = 0.15;
+/// What is repeated without fault may follow on sound that has some period, ten times worse than it, from here on.
+const SOME_PERIOD: f32 = 0.08;
+const WORSE: f32 = 10.0;
 /// Power of the difference from sample to sample below which nothing is heard.
 const POWER_MIN: f32 = 1e-9;
 /// Level before over level within, at most 6 dB either way: it is the same sound.
 const LEVEL: f32 = 4.0;
-/// Looks that belong together: 80 to 500 ms with the window.
-const LOOKS: std::ops::RangeInclusive<usize> = 3..=25;
+/// Looks that belong together: 100 to 500 ms with the window; electronic music repeats itself for 80.
+const LOOKS: std::ops::RangeInclusive<usize> = 4..=25;
 
 /// Looks before a run that tell what was before; the newest holds some of both.
 const BEFORE: usize = 5;
@@ -142,15 +145,16 @@ impl Stuck {
                     None
                 } else {
                     self.run = None;
-                    let ended = look.least > NO_PERIOD && fits(look.power, run.power);
+                    let ended = look.least > SOME_PERIOD && fits(look.power, run.power);
                     let end = end_ms - 20 * run.over as u64;
                     (ended && LOOKS.contains(&run.looks)).then_some(Found { kind: Kind::Stuck, start: run.since, end })
                 }
             }
             None => {
+                let period = (look.least * WORSE).clamp(SOME_PERIOD, NO_PERIOD);
                 let began = look.least < SAME
                     && look.shift >= SHIFT_BUFFER
-                    && self.looks[1..].iter().all(|before| before.least > NO_PERIOD && fits(before.power, look.power));
+                    && self.looks[1..].iter().all(|before| before.least > period && fits(before.power, look.power));
                 if began {
                     let since = end_ms.saturating_sub((WINDOW * 1000 / RATE as usize) as u64);
                     self.run = Some(Run { shift: look.shift, since, looks: 1, power: look.power, over: 0 });
