@@ -72,6 +72,8 @@ pub(super) struct Weaver {
     /// Excess of the step to each row over those beside it, of this picture and the one before.
     excess: Vec<u32>,
     excess_before: Vec<u32>,
+    /// Excess over what was there before.
+    fresh: Vec<u32>,
 }
 
 impl Weaver {
@@ -108,25 +110,27 @@ impl Weaver {
         }
     }
 
-    fn seams(&self) -> [Option<Seam>; 2] {
-        let before = |row: usize| {
-            let around = row.saturating_sub(1)..(row + 2).min(self.excess_before.len());
-            self.excess_before.get(around).into_iter().flatten().max().copied().unwrap_or(0)
-        };
-        let newest = self.seam(|row| self.excess[row].saturating_sub(before(row)));
+    fn seams(&mut self) -> [Option<Seam>; 2] {
+        let Self { excess, excess_before, fresh, .. } = self;
         // What was there already is the edge of something, and what moves behind it changes.
-        let comes = |seam: &Seam| 2 * before(seam.row) <= self.excess[seam.row];
-        [self.seam(|row| self.excess[row]), newest.filter(comes)]
-    }
-
-    /// The row at which `height` is greatest.
-    fn seam(&self, height: impl Fn(usize) -> u32) -> Option<Seam> {
-        let heights = (0..self.excess.len()).map(|row| (height(row), row));
-        let (first, row) = heights.clone().max()?;
-        let second = heights.filter(|&(_, other)| other.abs_diff(row) > 2).max()?.0;
-        let per_sample = |sum: u32| f64::from(sum) / ROW as f64;
-        let seam = Seam { row, excess: per_sample(first), second: per_sample(second), ..Seam::default() };
-        self.measure(seam)
+        let known = excess_before.len();
+        let before = |row: usize| {
+            let around = row.saturating_sub(1)..(row + 2).min(known);
+            excess_before.get(around).into_iter().flatten().max().copied().unwrap_or(0)
+        };
+        fresh.clear();
+        fresh.extend_from_slice(excess);
+        let inner = fresh.len().saturating_sub(2).min(known.saturating_sub(2));
+        for (fresh, around) in fresh.iter_mut().skip(1).zip(excess_before.windows(3)).take(inner) {
+            *fresh = fresh.saturating_sub(around[0].max(around[1]).max(around[2]));
+        }
+        for row in [0, fresh.len().saturating_sub(1)] {
+            if let Some(fresh) = fresh.get_mut(row) {
+                *fresh = fresh.saturating_sub(before(row));
+            }
+        }
+        let newest = highest(fresh).filter(|seam| 2 * before(seam.row) <= excess[seam.row]);
+        [highest(excess), newest].map(|seam| seam.and_then(|seam| self.measure(seam)))
     }
 
     fn measure(&self, mut seam: Seam) -> Option<Seam> {
@@ -166,6 +170,16 @@ impl Weaver {
         let excess = |step: u32| f64::from(step.saturating_sub(beside));
         left.map_or(0.0, |left| 1.0 - excess(left) / excess(step).max(1.0))
     }
+}
+
+/// The row at which `heights` is greatest, and the next best elsewhere.
+fn highest(heights: &[u32]) -> Option<Seam> {
+    let first = *heights.iter().max()?;
+    let row = heights.iter().rposition(|&height| height == first)?;
+    let (above, below) = (&heights[..row.saturating_sub(2)], heights.get(row + 3..).unwrap_or_default());
+    let second = above.iter().max().max(below.iter().max()).copied()?;
+    let per_sample = |sum: u32| f64::from(sum) / ROW as f64;
+    Some(Seam { row, excess: per_sample(first), second: per_sample(second), ..Seam::default() })
 }
 
 /// See [`Seam::carried`].
