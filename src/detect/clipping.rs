@@ -48,7 +48,7 @@ impl Clipping {
         match presence {
             Presence::Present => {
                 // The half second that is judged began before, and may have been unclear for a while.
-                let before = clips().filter(|clip| is_clipped(clip)).map(|clip| clip.blocks_before).max().unwrap_or(0);
+                let before = clips().filter(is_clipped).map(|clip| clip.blocks_before).max().unwrap_or(0);
                 let began = features.stamp.at.minus(BLOCK * u32::from(before));
                 let good = self.good_at.map(|good| good.minus(BLOCK * WINDOW_BEFORE));
                 let began = good.map_or(began, |good| began.max(good));
