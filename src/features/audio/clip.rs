@@ -22,6 +22,8 @@ const PAST: usize = 20;
 const PEAK: std::ops::RangeInclusive<f32> = 0.9..=1.15;
 /// ... and this share of its samples within a tenth of it; programme has a fifth of that.
 const PAST_SHARE_MIN: f32 = 0.006;
+/// Share of samples above full scale from which those are what is dated.
+const PAST_OVER: f32 = 0.0015;
 /// So many softer blocks in a row end it.
 const REST: usize = 4;
 
@@ -97,17 +99,20 @@ impl Pile {
         self.past.rotate_right(1);
         self.past[0] = top;
         let clip = self.judge();
-        Clip { blocks_before: self.blocks_before(clip.level), ..clip }
+        Clip { blocks_before: self.blocks_before(&clip), ..clip }
     }
 
-    /// How far back samples have lain at `level`.
-    fn blocks_before(&self, level: f32) -> u8 {
+    /// How far back samples have lain at the level of the pile, or above full scale where many do.
+    fn blocks_before(&self, clip: &Clip) -> u8 {
         let (mut oldest, mut rest) = (0, 0);
+        let is_over = clip.over >= PAST_OVER;
         for (back, &(peak, share)) in self.past.iter().enumerate() {
-            if peak > level * PEAK.end() || rest >= REST {
+            if (!is_over && peak > clip.level * PEAK.end()) || rest >= REST {
                 break;
             }
-            if peak >= level * PEAK.start() && share >= PAST_SHARE_MIN {
+            let is_top = peak >= clip.level * PEAK.start() && share >= PAST_SHARE_MIN;
+            let belongs = if is_over { peak > 1.0 } else { is_top };
+            if belongs {
                 (oldest, rest) = (back, 0);
             } else {
                 rest += 1;
