@@ -274,10 +274,10 @@ fn add_distances(sums: &mut [u16; ROW], a: &Row, b: &Row) {
 fn step_excess(at: &Row, above: &Row, beyond: &Row, below: &Row) -> u32 {
     let mut lanes = [0_u16; ACROSS];
     for strip in (0..ROW).step_by(ACROSS) {
-        for lane in 0..ACROSS {
+        for (lane, sum) in lanes.iter_mut().enumerate() {
             let n = strip + lane;
             let beside = above[n].abs_diff(beyond[n]).max(below[n].abs_diff(at[n]));
-            lanes[lane] += u16::from(at[n].abs_diff(above[n]).saturating_sub(beside));
+            *sum += u16::from(at[n].abs_diff(above[n]).saturating_sub(beside));
         }
     }
     lanes.iter().map(|&sum| u32::from(sum)).sum()
