@@ -62,6 +62,8 @@ const REORDER: Duration = Duration::from_millis(200);
 /// Not all decoders mark pictures (HEVC): where video packets are damaged and pictures go on for this long, some of
 /// them show it. A stream that ends instead is lost, not damaged.
 const GOES_ON: Duration = Duration::from_millis(250);
+/// What pixels alone tell is minor until it has lasted this long.
+const ALONE: Duration = Duration::from_secs(2);
 /// Pictures further apart than this are no stream that goes on.
 const GAP: Duration = Duration::from_millis(500);
 /// What the decoder tells is said after this time, when it is known whether and where it shows.
@@ -340,12 +342,14 @@ impl BlockCorruption {
             (true, false, false) => (0.65, "picture has damaged blocks"),
             (false, ..) => (0.6, "decoder conceals damage"),
         };
+        // Lines and lattices of some programmes look like damage for a moment, and there is no other witness.
+        let brief = self.suspicion.is_none() && self.last.since(self.began) < ALONE;
         Observation {
             defect: Defect::BlockCorruption,
             scope: Scope::Picture,
             presence,
             since: if present { since.into_iter().flatten().min() } else { ended },
-            severity: severity(area),
+            severity: if brief { Severity::Minor } else { severity(area) },
             value: area,
             threshold: AREA.0,
             unit: "%",
