@@ -152,7 +152,15 @@ impl Options {
     pub(super) fn incidents(&self) -> Result<crate::alert::Settings, Failure> {
         match &self.config {
             None => Ok(crate::alert::Settings::default()),
-            Some(path) => detect_settings(path, self.source.as_deref()),
+            Some(path) => Ok(chosen(path, self.source.as_deref())?.map(|source| source.incidents).unwrap_or_default()),
+        }
+    }
+
+    /// What is set of detectors there.
+    fn detect(&self) -> Result<crate::detect::Settings, Failure> {
+        match &self.config {
+            None => Ok(crate::detect::Settings::default()),
+            Some(path) => Ok(chosen(path, self.source.as_deref())?.map(|source| source.detect).unwrap_or_default()),
         }
     }
 }
@@ -163,7 +171,7 @@ fn settings(options: &Options) -> Result<pipeline::Settings, Failure> {
     #[allow(clippy::expect_used, reason = "a constant")]
     let source = SourceId::new("input").expect("well formed");
     let incidents = options.incidents()?;
-    let detect = crate::detect::Settings::default();
+    let detect = options.detect()?;
     Ok(pipeline::Settings {
         source,
         incidents,
@@ -173,7 +181,8 @@ fn settings(options: &Options) -> Result<pipeline::Settings, Failure> {
     })
 }
 
-fn detect_settings(path: &Path, wanted: Option<&str>) -> Result<crate::alert::Settings, Failure> {
+/// The source of a configuration that is meant; `None` where there is none.
+fn chosen(path: &Path, wanted: Option<&str>) -> Result<Option<crate::config::Source>, Failure> {
     let config = super::run::load(Some(path))?;
     let mistake = |text: String| Failure { code: super::CONFIGURATION, text };
     let ids = || config.sources.iter().map(|source| source.id.as_str()).collect::<Vec<_>>().join(", ");
@@ -183,12 +192,12 @@ fn detect_settings(path: &Path, wanted: Option<&str>) -> Result<crate::alert::Se
             .find(|source| source.id.as_str() == wanted)
             .ok_or_else(|| mistake(format!("--source {wanted}: {} has {}", path.display(), ids())))?,
         (None, [only]) => only,
-        (None, []) => return Ok(crate::alert::Settings::default()),
+        (None, []) => return Ok(None),
         (None, _) => {
             return Err(mistake(format!("{} has several sources: give --source, one of {}", path.display(), ids())));
         }
     };
-    Ok(source.incidents.clone())
+    Ok(Some(source.clone()))
 }
 
 struct Analysis<'a> {

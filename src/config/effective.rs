@@ -136,6 +136,10 @@ fn source_lines(source: &Source, lines: &mut Lines) {
     if let Some(decoder) = &source.decoder {
         lines.text("decoder", decoder);
     }
+    let slates: Vec<String> = source.detect.slates.iter().flatten().map(|mark| format!("\"{mark:016x}\"")).collect();
+    if !slates.is_empty() {
+        lines.plain("slates", format!("[{}]", slates.join(", ")));
+    }
     for defect in Defect::ALL {
         let value = match source.incidents.hold(defect) {
             None => "{ enabled = false }".to_owned(),

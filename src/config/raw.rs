@@ -50,6 +50,8 @@ pub(super) enum Form {
     Zone,
     /// Names of defects, as a list.
     States,
+    /// Marks of pictures, as a list.
+    Marks,
     /// The id of this source, or of another one.
     SourceId,
     /// What to watch.
@@ -252,6 +254,9 @@ table! {
         decoder: Form::Decoder;
         /// What kind of programme it is: sets what is watched and for how long, where the source's own keys say nothing.
         profile: Form::Profile => "default";
+        /// Marks of the pictures that stand by intent, 16 hexadecimal digits each, as the warning of a picture that stands
+        /// still tells them: no freeze is told while one of them is shown.
+        slates: Form::Marks;
     }
 }
 
@@ -441,6 +446,7 @@ impl Form {
             Form::Days => "days such as \"mon-fri\", \"sat,sun\" or \"mon-sun\"".to_owned(),
             Form::Zone => "\"UTC\", or a distance from it such as \"+01:00\"".to_owned(),
             Form::States => "a list of defects, such as [\"black\", \"silence\"]".to_owned(),
+            Form::Marks => "a list of at most 8 marks, such as [\"00ff3c3c00ff3c3c\"]".to_owned(),
             Form::Level(least, most, unit) => {
                 let example = if least < 0.0 { -23.0 } else { 1.0 };
                 format!("a level from {least}{unit} to {most}{unit}, such as \"{example}{unit}\"")

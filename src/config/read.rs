@@ -114,11 +114,11 @@ impl Reader<'_> {
                     leaf.key.form.right(),
                 );
             }
-            (Form::States, DeValue::Array(items)) if items.iter().all(|item| item.get_ref().is_str()) => {
+            (Form::States | Form::Marks, DeValue::Array(items)) if items.iter().all(|item| item.get_ref().is_str()) => {
                 let names: Vec<&str> = items.iter().filter_map(|item| item.get_ref().as_str()).collect();
                 Value::Text(names.join(","))
             }
-            (form @ Form::States, other) => {
+            (form @ (Form::States | Form::Marks), other) => {
                 let wrong = format!("{} is not a list of texts in quotes", kind(other));
                 return self.wrong(item.span(), path, wrong, form.right());
             }

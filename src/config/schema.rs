@@ -114,6 +114,7 @@ fn form(form: Form) -> Map<String, Value> {
         Form::Hour => pattern("^([01][0-9]|2[0-4]):[0-5][0-9]$"),
         Form::Days => pattern("^(mon|tue|wed|thu|fri|sat|sun)([-,](mon|tue|wed|thu|fri|sat|sun))*$"),
         Form::Zone => pattern("^(UTC|[+-][01][0-9]:[0-5][0-9])$"),
+        Form::Marks => json!({ "type": "array", "items": pattern("^[0-9a-f]{16}$"), "minItems": 1, "maxItems": 8 }),
         Form::States => json!({ "type": "array", "items": { "enum": Defect::ALL.map(Defect::name) }, "minItems": 1 }),
         Form::Share(..) | Form::Percent(..) => pattern(r"^[0-9]+(\.[0-9]+)?%$"),
         Form::Level(_, _, unit) => pattern(&format!(r"^-?[0-9]+(\.[0-9]+)? *{unit}$")),

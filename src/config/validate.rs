@@ -258,7 +258,8 @@ impl Check<'_> {
             let wrong = "needs target beside it".to_owned();
             self.wrong(&raw.loudness.tolerance, wrong, "a target and its tolerance, or neither".to_owned());
         }
-        let detect = crate::detect::Settings { loudness };
+        let slates = self.value(&keys.slates, slates).unwrap_or_default();
+        let detect = crate::detect::Settings { loudness, slates };
         Some(Source { id: id?, input: input?, reopen_after, decoder, incidents, detect, pair_with })
     }
 
@@ -328,6 +329,18 @@ fn absolute(text: &str) -> Result<PathBuf, String> {
 
 fn source_id(text: &str) -> Result<SourceId, String> {
     SourceId::new(text).map_err(|_| "is no source id".to_owned())
+}
+
+fn slates(text: &str) -> Result<crate::detect::Slates, String> {
+    let mut slates = crate::detect::Slates::default();
+    let mut places = slates.iter_mut();
+    for mark in text.split(',') {
+        let digits = mark.len() == 16 && mark.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let known = u64::from_str_radix(mark, 16).ok().filter(|_| digits);
+        let known = known.ok_or_else(|| format!("has {mark:?}, which is no mark of 16 hexadecimal digits"))?;
+        *places.next().ok_or("has more than 8 marks")? = Some(known);
+    }
+    Ok(slates)
 }
 
 fn decoder(text: &str) -> Result<String, String> {

@@ -23,9 +23,11 @@ const RATE_UNEVEN: f64 = 0.25;
 /// Changes that wait to be told: each of them is a point in time of its own.
 const WAITING: usize = 4;
 
-/// What became of a format.
+/// What became of a format, or of a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Change {
+    /// Nothing did: the mark of the picture that stands (of `freeze`).
+    Standing(u64),
     /// Width and height of the picture.
     Size {
         /// Before.
@@ -67,6 +69,7 @@ impl std::fmt::Display for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let scan = |interlaced: bool| if interlaced { "interlaced" } else { "progressive" };
         match *self {
+            Change::Standing(mark) => write!(f, "(mark {mark:016x})"),
             Change::Size { from, to } => write!(f, "from {}x{} to {}x{}", from.0, from.1, to.0, to.1),
             Change::Rate { from, to } => write!(f, "from {from:.2} to {to:.2} per second"),
             Change::Scan { from, to } => write!(f, "from {} to {}", scan(from), scan(to)),
@@ -206,6 +209,8 @@ fn present(since: MediaTime, change: Change) -> Observation {
         Change::Scan { from, to } => ("scan changed", "", f64::from(u8::from(from)), f64::from(u8::from(to))),
         Change::Sampling { from, to } => ("sampling rate of the sound changed", "Hz", f64::from(from), f64::from(to)),
         Change::Channels { from, to } => ("number of channels changed", "ch", f64::from(from), f64::from(to)),
+        // Said by `freeze` alone.
+        Change::Standing(_) => ("picture stands still", "", 0.0, 0.0),
     };
     let mild = matches!(change, Change::Scan { .. });
     Observation {

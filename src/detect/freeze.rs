@@ -11,7 +11,7 @@ mod part;
 mod rest;
 mod scene;
 
-use super::{Defect, Observation, Presence, Severity};
+use super::{Change, Defect, Observation, Presence, Severity, Slates};
 use crate::features::{Grid, VideoFeatures};
 use crate::time::MediaTime;
 use part::Part;
@@ -32,6 +32,8 @@ const LONG: Duration = Duration::from_secs(5);
 /// A picture that came to rest in a way that is usually meant, with a cut or slowly, is worth a warning after this long:
 /// no programme is that still, slates and dead inputs are.
 const STANDS: Duration = Duration::from_secs(60);
+/// Bits in which marks of one slate may differ: parts near the middle brightness, and what a clock covers.
+const MARK_OFF: u32 = 6;
 /// Edge of the raster of coarse tiles over the picture: a clock or a ticker covers few of them, live motion many.
 const TILES: usize = 16;
 
@@ -88,6 +90,9 @@ pub struct Freeze {
     but_overlay: Rest,
     part: Part,
     luma_mean: f64,
+    slates: Slates,
+    /// Mark of the picture, where it matters.
+    mark: Option<u64>,
     frozen: bool,
     moving_since: Option<MediaTime>,
 }
@@ -102,6 +107,8 @@ impl Default for Freeze {
             but_overlay: Rest::new(true),
             part: Part::default(),
             luma_mean: 0.0,
+            slates: Slates::default(),
+            mark: None,
             frozen: false,
             moving_since: None,
         }
@@ -109,6 +116,11 @@ impl Default for Freeze {
 }
 
 impl Freeze {
+    /// No freeze is told of a picture with one of the marks in `slates`.
+    pub fn new(slates: Slates) -> Self {
+        Self { slates, ..Self::default() }
+    }
+
     /// Looks at one picture.
     pub fn observe(&mut self, features: &VideoFeatures) -> Observation {
         let at = features.stamp.at;
@@ -136,6 +148,8 @@ impl Freeze {
             self.moving_since = Some(at);
         }
         self.frozen = frozen;
+        let stands = frozen || at.since(self.whole.onset()) >= STANDS;
+        self.mark = stands.then(|| features.coarse.mark());
         self.say(at, seen.moved)
     }
 
@@ -187,6 +201,10 @@ impl Freeze {
             unit: "%",
             ..Observation::of(Defect::Freeze)
         };
+        let near = |slate: &u64| self.mark.is_some_and(|mark| (mark ^ slate).count_ones() <= MARK_OFF);
+        if self.slates.iter().flatten().any(near) {
+            return Observation { since: self.moving_since, ..said };
+        }
         if let Some(onset) = onset {
             return Observation {
                 presence: match self.frozen {
@@ -226,6 +244,7 @@ impl Freeze {
                 } else {
                     "picture stands still"
                 },
+                change: self.mark.map(Change::Standing),
                 ..said
             };
         }

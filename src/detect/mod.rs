@@ -296,7 +296,7 @@ pub struct Observation {
     pub levels: Option<Levels>,
     /// What is wrong, in English, without a full stop: "picture is black".
     pub phrase: &'static str,
-    /// Of `format_change`: what became what.
+    /// Of `format_change`: what became what; of `freeze`: the mark of a picture that stands.
     pub change: Option<Change>,
 }
 
@@ -358,11 +358,16 @@ impl Levels {
     }
 }
 
+/// Marks of pictures, as [`crate::features::Coarse::mark`] gives them.
+pub type Slates = [Option<u64>; 8];
+
 /// What can be set of detectors.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Settings {
     /// Of `loudness`.
     pub loudness: LoudnessSettings,
+    /// Of `freeze`: pictures that stand by intent.
+    pub slates: Slates,
 }
 
 /// All detectors of one source.
@@ -410,7 +415,7 @@ impl Detectors {
             black: Black,
             solid_colour: SolidColour::default(),
             colour_bars: ColourBars,
-            freeze: Freeze::default(),
+            freeze: Freeze::new(settings.slates),
             block_corruption: BlockCorruption::default(),
             noise: Noise::default(),
             blur: Blur::default(),

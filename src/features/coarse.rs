@@ -78,6 +78,18 @@ impl Coarse {
         }
     }
 
+    /// A mark of 64 bits by which a picture is known again, whatever its noise and coding: which of 8 x 8 parts are
+    /// brighter than half of them, and which chroma does not change.
+    pub fn mark(&self) -> u64 {
+        let part = |n: usize, parts: usize, tiles: usize| (2 * n + 1) * tiles / (2 * parts);
+        let at = |n: usize| self.luma.get(part(n / 8, 8, self.rows) * self.columns + part(n % 8, 8, self.columns));
+        let parts: [f32; 64] = std::array::from_fn(|n| at(n).copied().unwrap_or(0.0));
+        let mut sorted = parts;
+        sorted.sort_unstable_by(f32::total_cmp);
+        let middle = f32::midpoint(sorted[31], sorted[32]);
+        parts.iter().fold(0, |mark, &part| mark << 1 | u64::from(part > middle))
+    }
+
     /// Standard deviation of the tiles' luma, code values.
     pub fn deviation(&self) -> f64 {
         Self::deviation_of(&self.luma)

@@ -365,6 +365,7 @@ fn put_change(out: &mut Vec<u8>, change: Change) {
         Change::Scan { from, to } => two(2, from.into(), to.into()),
         Change::Sampling { from, to } => two(3, from.into(), to.into()),
         Change::Channels { from, to } => two(4, from.into(), to.into()),
+        Change::Standing(mark) => two(5, mark, 0),
     }
 }
 
@@ -376,6 +377,7 @@ fn get_change(rest: &mut &[u8]) -> Option<Change> {
         1 => Change::Rate { from: f64::from_bits(from), to: f64::from_bits(to) },
         2 => Change::Scan { from: from != 0, to: to != 0 },
         3 => Change::Sampling { from: short(from)?, to: short(to)? },
+        5 => Change::Standing(from),
         4 => Change::Channels { from: u16::try_from(from).ok()?, to: u16::try_from(to).ok()? },
         _ => return None,
     })

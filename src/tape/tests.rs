@@ -18,12 +18,13 @@ impl Sink for Kept {
     }
 }
 
-const CHANGES: [Change; 5] = [
+const CHANGES: [Change; 6] = [
     Change::Size { from: (720, 576), to: (1920, 1080) },
     Change::Rate { from: 25.0, to: 30_000.0 / 1001.0 },
     Change::Scan { from: true, to: false },
     Change::Sampling { from: 44_100, to: 48_000 },
     Change::Channels { from: 2, to: 6 },
+    Change::Standing(0x00ff_00ff_1234_5678),
 ];
 
 fn chance(state: &mut u32) -> u32 {

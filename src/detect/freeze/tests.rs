@@ -155,3 +155,20 @@ fn what_stands_for_a_minute_is_worth_a_warning() {
         (Severity::Warning, "picture stands still since a cut, as a slate does")
     );
 }
+
+#[test]
+fn a_known_slate_is_no_freeze_and_its_mark_is_told() {
+    let stands = |slates: Slates| {
+        let (mut analyzer, mut freeze) = (analyzer(), Freeze::new(slates));
+        let picture = |n: usize| if n < 50 { pan(n, 1000) } else { Picture::slate().noise(1.0, n as u64) };
+        (0..360).map(|n| freeze.observe(analyzer.analyze(picture(n).frame(5 * n)))).last().expect("pictures")
+    };
+    let told = stands(Slates::default());
+    let Some(Change::Standing(mark)) = told.change else { panic!("{told:?}") };
+    assert_eq!(told.presence, Presence::Present);
+    let mut slates = Slates::default();
+    slates[3] = Some(mark ^ 0b1001);
+    assert_eq!(stands(slates).presence, Presence::Absent);
+    slates[3] = Some(!mark);
+    assert_eq!(stands(slates).presence, Presence::Present);
+}
