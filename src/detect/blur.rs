@@ -32,6 +32,9 @@ const STEADY: f64 = 0.2;
 const BACK: f64 = 0.85;
 /// From another scene nothing can be learned but for so long: then it is taken as it is.
 const OTHER_SCENE: Duration = Duration::from_secs(5);
+/// Texture is lost from one picture to the next, or the one behind it: in a dissolve of half a second, which goes through
+/// pictures that are like each other, a third of it goes in this time.
+const AT_ONCE: Duration = Duration::from_millis(170);
 /// Severe when less than this share is left.
 const SEVERE: f32 = 0.45;
 
@@ -69,7 +72,8 @@ impl Blur {
         match &mut self.lost {
             None if damaged => {}
             None => {
-                let lost = past.recent(features).find_map(|before| {
+                let near = |before: &&Moment| at.since(before.at) <= AT_ONCE;
+                let lost = past.recent(features).filter(near).find_map(|before| {
                     let lost = lost(before, features)?;
                     past.was_steady(before, Measure::Steps, STEADY * lost.before).then_some(lost)
                 });

@@ -448,7 +448,7 @@ impl Detectors {
         let blocks = self.block_corruption.observe(features);
         let damaged = blocks.presence == Presence::Present;
         say(blocks, said);
-        say(self.noise.observe(features), said);
+        say(self.noise.observe(features, &self.past), said);
         say(self.blur.observe(features, &self.past, damaged), said);
         say(self.monochrome.observe(features, &self.past), said);
         say(self.video_levels.observe(features, &self.past), said);

@@ -4,6 +4,7 @@
 //! the flattest too, while means of cells stay. Texture has flat parts, and was there before. Coders wash noise out
 //! between key pictures, so that one picture with noise all over is evidence, and one without it none.
 
+use super::past::Past;
 use super::{Defect, Observation, Presence, Severity};
 use crate::features::{Depth, VideoFeatures};
 use crate::kernels::LumaCell;
@@ -63,6 +64,8 @@ pub struct Noise {
     last: Option<MediaTime>,
     present: Option<(MediaTime, Kind)>,
     seen_at: MediaTime,
+    /// Steps of the last pictures: of 0.3 s at 60 a second.
+    steps: heapless::Deque<(MediaTime, f64), 20>,
     good_since: Option<MediaTime>,
 }
 
@@ -85,8 +88,8 @@ struct Seen {
 }
 
 impl Noise {
-    /// Looks at one picture.
-    pub fn observe(&mut self, features: &VideoFeatures) -> Observation {
+    /// Looks at one picture; `past` are those before it.
+    pub(super) fn observe(&mut self, features: &VideoFeatures, past: &Past) -> Observation {
         let at = features.stamp.at;
         if features.depth == Depth::Light || features.first || features.left_out {
             return self.say(Presence::Unclear, self.usual);
@@ -105,7 +108,12 @@ impl Noise {
         self.last = Some(at);
         let gain = |over: Duration| (step.as_secs_f64() / over.as_secs_f64()).min(1.0);
         self.streaks.1 += gain(FAST) * (seen.streaks.0 - self.streaks.1);
-        let found = self.judge(features, &seen);
+        let found = self.judge(features, past, &seen);
+        if self.steps.is_full() {
+            self.steps.pop_front();
+        }
+        // Room was just made.
+        let _ = self.steps.push_back((at, seen.step));
         if let Some((since, kind)) = found {
             self.seen_at = at;
             self.present.get_or_insert((since, kind));
@@ -124,18 +132,26 @@ impl Noise {
     }
 
     /// Since when there is noise, by this picture.
-    fn judge(&self, features: &VideoFeatures, seen: &Seen) -> Option<(MediaTime, Kind)> {
+    fn judge(&self, features: &VideoFeatures, past: &Past, seen: &Seen) -> Option<(MediaTime, Kind)> {
         let at = features.stamp.at;
         let known = self.scene_since.is_some_and(|since| at.since(since) >= KNOWN);
         let all_over = seen.step >= STEP && seen.change.0 >= CHANGE;
-        if all_over && known && (self.present.is_some() || seen.step >= OVER_USUAL * self.usual) {
+        // What a dissolve brings comes slowly, and with another scene.
+        let came = past.recent(features).any(|before| {
+            let was = self.steps.iter().rev().find(|(at, _)| *at <= before.at).map_or(f64::INFINITY, |(_, step)| *step);
+            seen.step >= OVER_USUAL * was && before.is_scene_of(&features.coarse)
+        });
+        let over_usual = came && seen.step >= OVER_USUAL * self.usual;
+        if all_over && known && (self.present.is_some() || over_usual) {
             return Some((at, Kind::Snow));
         }
         let flat = features.coarse.deviation() < FLAT;
         let still = features.change < SNOW_MEANS * seen.change.1;
         let snow = flat && still && seen.change.0 >= SNOW_CHANGE && seen.patches >= SNOW_PATCHES;
         // Snow comes with the loss of the scene.
-        if let (true, Some(cut_at)) = (snow, self.cut_at) {
+        if let (true, Some(cut_at)) = (snow, self.cut_at)
+            && (self.present.is_some() || at.since(cut_at) <= GONE)
+        {
             return Some((cut_at, Kind::Snow));
         }
         let (usual, now) = self.streaks;
@@ -224,8 +240,14 @@ mod tests {
     use crate::detect::testing::{Picture, analyzer, at};
 
     fn told(pictures: usize, picture: impl Fn(usize) -> Picture) -> Vec<Observation> {
-        let (mut analyzer, mut detector) = (analyzer(), Noise::default());
-        (0..pictures).map(|n| detector.observe(analyzer.analyze(picture(n).frame(n)))).collect()
+        let (mut analyzer, mut past, mut detector) = (analyzer(), Past::default(), Noise::default());
+        let mut look = |n: usize| {
+            let features = analyzer.analyze(picture(n).frame(n));
+            let said = detector.observe(features, &past);
+            past.note(features);
+            said
+        };
+        (0..pictures).map(&mut look).collect()
     }
 
     fn present(said: &[Observation]) -> Vec<usize> {
