@@ -27,7 +27,7 @@ pub(super) struct Options {
     /// How to print what is found
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: Format,
-    /// Take hold times and enabled detectors from this configuration's source (see --source)
+    /// Take what is set of defects from this configuration's source (see --source)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Which source of the configuration, where it has several

@@ -4,7 +4,7 @@
 //! black. What tells them apart is structure: a black picture has none, whatever its noise.
 
 use super::{Defect, Observation, Presence, Scope, Severity};
-use crate::features::{Depth, VideoFeatures};
+use crate::features::{Depth, VideoFeatures, at_rank};
 use crate::kernels::CELL;
 
 /// Luma up to this share of the nominal range is dark: what FFmpeg and broadcast QC use (code 37 in limited range).
@@ -112,13 +112,7 @@ fn spread_of_unlit(features: &VideoFeatures, limit: u8) -> u32 {
         counts[features.cell_mean(index) as usize] += 1;
     }
     let all: u32 = counts.iter().sum();
-    let quantile = |rank: u32| {
-        let mut below = 0;
-        counts.iter().position(|&count| {
-            below += count;
-            below > rank
-        })
-    };
+    let quantile = |rank: u32| at_rank(&counts, rank);
     let (low, high) = (quantile(all / 100), quantile(all.saturating_sub(1 + all / 100)));
     (high.unwrap_or(0) - low.unwrap_or(0)) as u32
 }

@@ -158,7 +158,7 @@ fn mean(values: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::testing::{Picture, analyzer, at};
+    use crate::detect::testing::{self, Picture, at, present};
 
     /// Hills with fine texture of `amplitude`, moving.
     fn scene(n: usize, amplitude: f64) -> Picture {
@@ -172,18 +172,8 @@ mod tests {
     }
 
     fn told(pictures: usize, picture: impl Fn(usize) -> Picture) -> Vec<Observation> {
-        let (mut analyzer, mut past, mut detector) = (analyzer(), Past::default(), Blur::default());
-        let mut said = Vec::new();
-        for n in 0..pictures {
-            let features = analyzer.analyze(picture(n).frame(n));
-            said.push(detector.observe(features, &past, false));
-            past.note(features);
-        }
-        said
-    }
-
-    fn present(said: &[Observation]) -> Vec<usize> {
-        (0..said.len()).filter(|&n| said[n].presence == Presence::Present).collect()
+        let mut detector = Blur::default();
+        testing::told((0..pictures).map(picture), |features, past| detector.observe(features, past, false))
     }
 
     #[test]

@@ -48,7 +48,7 @@ struct Screen {
     starts: bool,
     /// Tiles that went up and down lately, and when the first of them did.
     together: Option<(MediaTime, [usize; 2])>,
-    /// When, and whether up; of the last second.
+    /// When, each the other way than the one before; of the last second.
     transitions: heapless::Deque<MediaTime, { TRANSITIONS }>,
     last_up: Option<bool>,
     /// Largest share of the screen in one of the last transitions, %.

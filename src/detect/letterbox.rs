@@ -192,21 +192,11 @@ fn tile_at(coarse: &Coarse, luma: &[f32], x: f32, y: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::testing::{Picture, analyzer, at};
+    use crate::detect::testing::{self, Picture, at, present};
 
     fn told(pictures: impl Iterator<Item = Picture>) -> Vec<Observation> {
-        let (mut analyzer, mut past, mut detector) = (analyzer(), Past::default(), Letterbox::default());
-        let mut said = Vec::new();
-        for (n, picture) in pictures.enumerate() {
-            let features = analyzer.analyze(picture.frame(n));
-            said.push(detector.observe(features, &past));
-            past.note(features);
-        }
-        said
-    }
-
-    fn present(said: &[Observation]) -> Vec<usize> {
-        (0..said.len()).filter(|&n| said[n].presence == Presence::Present).collect()
+        let mut detector = Letterbox::default();
+        testing::told(pictures, |features, past| detector.observe(features, past))
     }
 
     fn boxed(n: usize) -> Picture {

@@ -6,8 +6,8 @@
 
 use super::past::Past;
 use super::{Defect, Observation, Presence, Severity};
-use crate::features::{Depth, VideoFeatures};
-use crate::kernels::LumaCell;
+use crate::features::{Depth, VideoFeatures, at_rank};
+use crate::kernels::{CELL, LumaCell};
 use crate::time::MediaTime;
 use std::time::Duration;
 
@@ -47,8 +47,6 @@ const SLOW: Duration = Duration::from_secs(5);
 const GONE: Duration = Duration::from_millis(2_500);
 /// What is usual is known after this.
 const KNOWN: Duration = Duration::from_millis(500);
-/// Pairs of samples in a whole cell.
-const PAIRS: f64 = 240.0;
 /// Most rows of cells that are looked at: more tell the same.
 const ROWS_MAX: usize = 36;
 
@@ -182,9 +180,9 @@ impl Seen {
         // In quarters of a code value.
         let (mut steps, mut changes) = ([0_u32; 256], [0_u32; 256]);
         let (mut cells, mut patches, mut streaks) = (0_u32, 0_u32, [[0_u32; 2]; 4]);
-        let sharp = (SNOW_STEP * PAIRS) as u16;
+        let sharp = (SNOW_STEP * LumaCell::PAIRS) as u16;
         // Cells at the right and lower edge may be smaller.
-        let (columns, rows) = (grid.width / 16, grid.height / 16);
+        let (columns, rows) = (grid.width / CELL, grid.height / CELL);
         for row in (0..rows).step_by(every) {
             let places = row * grid.columns..row * grid.columns + columns;
             let means = features.means[places.clone()].iter().zip(&features.means_before[places.clone()]);
@@ -226,32 +224,17 @@ fn is_streaked(now: &LumaCell, before: &LumaCell) -> bool {
 
 /// The `percent` quantile of values counted in quarters.
 fn quantile(counts: &[u32; 256], all: u32, percent: u32) -> f64 {
-    let (rank, mut below) = (all * percent / 100, 0);
-    let place = counts.iter().position(|&count| {
-        below += count;
-        below > rank
-    });
-    place.unwrap_or(0) as f64 / 4.0
+    at_rank(counts, all * percent / 100).unwrap_or(0) as f64 / 4.0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::testing::{Picture, analyzer, at};
+    use crate::detect::testing::{self, Picture, at, present};
 
     fn told(pictures: usize, picture: impl Fn(usize) -> Picture) -> Vec<Observation> {
-        let (mut analyzer, mut past, mut detector) = (analyzer(), Past::default(), Noise::default());
-        let mut look = |n: usize| {
-            let features = analyzer.analyze(picture(n).frame(n));
-            let said = detector.observe(features, &past);
-            past.note(features);
-            said
-        };
-        (0..pictures).map(&mut look).collect()
-    }
-
-    fn present(said: &[Observation]) -> Vec<usize> {
-        (0..said.len()).filter(|&n| said[n].presence == Presence::Present).collect()
+        let mut detector = Noise::default();
+        testing::told((0..pictures).map(picture), |features, past| detector.observe(features, past))
     }
 
     #[test]

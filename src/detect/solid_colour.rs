@@ -2,6 +2,7 @@
 
 use super::{Defect, Levels, Observation, Presence, Severity};
 use crate::features::{Depth, VideoFeatures};
+use crate::kernels::LumaCell;
 
 /// Share of the cells that show the colour, %: a logo or a clock may lie over it.
 pub(super) const LEVELS: Levels = Levels { raise: 99.0, clear: 95.0 };
@@ -20,8 +21,6 @@ const STEP_NOISE: f64 = 1.3;
 const NEUTRAL: f32 = 12.0;
 /// A neutral picture up to this share of the nominal range is black.
 const BLACK: f32 = 0.1;
-/// Pairs of samples that `across` sums over in a whole cell.
-const PAIRS: f64 = 240.0;
 
 /// Judges each picture by itself.
 #[derive(Clone, Debug, Default)]
@@ -67,7 +66,7 @@ impl SolidColour {
         if roughly < LEVELS.clear {
             return (roughly, None);
         }
-        let steps_max = (PAIRS * (STEP + STEP_NOISE * features.noise)).min(f64::from(u16::MAX)) as u16;
+        let steps_max = (LumaCell::PAIRS * (STEP + STEP_NOISE * features.noise)).min(f64::from(u16::MAX)) as u16;
         let flat = |index: usize| features.cells[index].across <= steps_max && features.cells[index].down <= steps_max;
         if features.cb.is_empty() {
             let count = features.means.iter().enumerate().filter(|&(n, mean)| (mean - luma).abs() <= near && flat(n));

@@ -1,6 +1,8 @@
 //! Small made-up pictures for the tests of detectors: 320 x 192, 25 a second, without chance.
 
-use crate::features::{AudioFeatures, ChannelLevel, VideoAnalyzer};
+use super::past::Past;
+use super::{Observation, Presence};
+use crate::features::{AudioFeatures, ChannelLevel, VideoAnalyzer, VideoFeatures};
 use crate::frame::{FieldOrder, Frame, OwnedSamples, PictureInfo};
 use crate::kernels::Kernels;
 use crate::time::{MediaTime, Stamp};
@@ -20,6 +22,25 @@ pub struct Picture {
 /// Analyses them.
 pub fn analyzer() -> VideoAnalyzer {
     VideoAnalyzer::new(Kernels::detect())
+}
+
+/// What a detector that looks back says of each of `pictures`.
+pub fn told(
+    pictures: impl Iterator<Item = Picture>,
+    mut observe: impl FnMut(&VideoFeatures, &Past) -> Observation,
+) -> Vec<Observation> {
+    let (mut analyzer, mut past, mut said) = (analyzer(), Past::default(), Vec::new());
+    for (n, picture) in pictures.enumerate() {
+        let features = analyzer.analyze(picture.frame(n));
+        said.push(observe(features, &past));
+        past.note(features);
+    }
+    said
+}
+
+/// Numbers of the pictures in which the defect is there.
+pub fn present(said: &[Observation]) -> Vec<usize> {
+    (0..said.len()).filter(|&n| said[n].presence == Presence::Present).collect()
 }
 
 /// When picture `n` is shown.

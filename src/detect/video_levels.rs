@@ -5,7 +5,7 @@
 
 use super::past::{Measure, Moment, Past};
 use super::{Defect, Observation, Presence, Severity};
-use crate::features::VideoFeatures;
+use crate::features::{VideoFeatures, at_rank};
 use crate::time::MediaTime;
 
 /// Share of samples in white from which a picture is too bright, %, and below which it is not.
@@ -132,36 +132,25 @@ impl Levels {
 /// Code value that a share of the samples does not exceed.
 fn quantile(histogram: &[u32; 256], share: f64) -> f64 {
     let all: u32 = histogram.iter().sum();
-    let rank = (f64::from(all) * share) as u32;
-    let mut below = 0;
-    let level = histogram.iter().position(|&count| {
-        below += count;
-        below > rank
-    });
-    level.unwrap_or(255) as f64
+    at_rank(histogram, (f64::from(all) * share) as u32).unwrap_or(255) as f64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::testing::{Picture, analyzer, at};
+    use crate::detect::testing::{self, Picture, at, present};
 
     /// What is said of each picture: 10 as they are, 30 through `level`, 10 as they are.
     fn told(level: impl Fn(f64, usize) -> f64) -> Vec<Observation> {
-        let (mut analyzer, mut past, mut detector) = (analyzer(), Past::default(), VideoLevels::default());
-        let mut said = Vec::new();
-        for n in 0..50 {
+        watch((0..50).map(|n| {
             let picture = Picture::hills(n as f64);
-            let picture = if (10..40).contains(&n) { picture.level(|luma| level(luma, n)) } else { picture };
-            let features = analyzer.analyze(picture.frame(n));
-            said.push(detector.observe(features, &past));
-            past.note(features);
-        }
-        said
+            if (10..40).contains(&n) { picture.level(|luma| level(luma, n)) } else { picture }
+        }))
     }
 
-    fn present(said: &[Observation]) -> Vec<usize> {
-        (0..said.len()).filter(|&n| said[n].presence == Presence::Present).collect()
+    fn watch(pictures: impl Iterator<Item = Picture>) -> Vec<Observation> {
+        let mut detector = VideoLevels::default();
+        testing::told(pictures, |features, past| detector.observe(features, past))
     }
 
     #[test]
@@ -183,13 +172,8 @@ mod tests {
 
     #[test]
     fn a_cut_to_a_dark_or_bright_scene_is_none() {
-        let (mut analyzer, mut past, mut detector) = (analyzer(), Past::default(), VideoLevels::default());
-        for n in 0..40 {
-            let night = |x: usize, y: usize| 20.0 + ((x / 40 + y / 40) % 3) as f64 * 12.0;
-            let picture = if n < 10 { Picture::hills(n as f64) } else { Picture::new(night) };
-            let features = analyzer.analyze(picture.frame(n));
-            assert_eq!(detector.observe(features, &past).presence, Presence::Absent);
-            past.note(features);
-        }
+        let night = |x: usize, y: usize| 20.0 + ((x / 40 + y / 40) % 3) as f64 * 12.0;
+        let shown = |n: usize| if n < 10 { Picture::hills(n as f64) } else { Picture::new(night) };
+        assert!(present(&watch((0..40).map(shown))).is_empty());
     }
 }

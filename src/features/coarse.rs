@@ -7,9 +7,6 @@ use crate::kernels::LumaCell;
 const COLUMNS_MAX: usize = 32;
 const ROWS_MAX: usize = 18;
 
-/// Pairs of neighbours across in a whole cell.
-const PAIRS: f32 = 240.0;
-
 /// Means over tiles of whole cells, row by row.
 #[derive(Clone, Debug, Default)]
 pub struct Coarse {
@@ -67,7 +64,7 @@ impl Coarse {
     /// Takes in steps of all cells, of pictures seen in full.
     pub(super) fn take_steps(&mut self, cells: &[LumaCell]) {
         let Self { columns, steps, wide, high, line, .. } = self;
-        pool(cells, line, (wide, high), 1.0 / PAIRS, *columns, steps, |cell| f32::from(cell.across));
+        pool(cells, line, (wide, high), 1.0 / LumaCell::PAIRS as f32, *columns, steps, |cell| f32::from(cell.across));
     }
 
     /// Takes in chroma of all cells, code values times 16.

@@ -3,6 +3,7 @@
 mod audio;
 mod coarse;
 mod correlation;
+mod counts;
 mod grid;
 mod lines;
 mod loudness;
@@ -16,6 +17,7 @@ pub use audio::{
 };
 pub use coarse::Coarse;
 pub use correlation::Correlation;
+pub use counts::at_rank;
 pub use grid::Grid;
 pub use lines::Lines;
 pub use loudness::{GATE_LUFS, Loudness, lufs};

@@ -1,7 +1,7 @@
 //! One pass over each picture: cells of the current picture, differences to the picture before, chroma, histogram.
 
 use super::weave::{Weave, Weaver};
-use super::{Coarse, Correlation, Grid, Lines};
+use super::{Coarse, Correlation, Grid, Lines, at_rank};
 use crate::frame::{DecodeEvidence, FieldOrder, Frame, Plane, Range};
 use crate::kernels::{Band, CELL, Kernels, LumaCell, Strip};
 use crate::time::Stamp;
@@ -399,13 +399,7 @@ impl Noise {
 
     /// Their 25 % quantile over 1.128.
     fn sigma(&self, cells: usize) -> f64 {
-        let rank = cells as u32 / 4;
-        let mut below = 0;
-        let step = self.0.iter().position(|&count| {
-            below += count;
-            below > rank
-        });
-        step.unwrap_or(0) as f64 / 16.0 / 1.128
+        at_rank(&self.0, cells as u32 / 4).unwrap_or(0) as f64 / 16.0 / 1.128
     }
 }
 

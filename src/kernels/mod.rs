@@ -73,6 +73,11 @@ pub struct LumaCell {
     pub max: u8,
 }
 
+impl LumaCell {
+    /// Pairs of neighbours that `across`, and `down`, sums over in a whole cell.
+    pub const PAIRS: f64 = (CELL * (CELL - 1)) as f64;
+}
+
 /// How sharply a picture steps from sample to sample across lines of the cells of a band, and how sharply half its
 /// difference to the picture before does: steps that are new. A sample counts with what the step over the line exceeds
 /// the steps to its neighbours on both sides by, so that texture, slopes and noise add little.
