@@ -54,9 +54,10 @@ def command(package, where):
 
 def fetch(package, cache):
     """The package's file in the cache, or None (with a reason printed)."""
-    kept = Path(cache) / package.file
+    cache = Path(cache).resolve()  # the clients run in a folder of their own
+    kept = cache / package.file
     if not kept.is_file():
-        Path(cache).mkdir(parents=True, exist_ok=True)
+        cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as work:
             os.chmod(work, 0o755)  # apt-get fetches as a user of its own
             tried = run(command(package, work), work)

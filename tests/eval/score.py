@@ -296,8 +296,10 @@ def broken(score, floors):
     bad, unmeasured = [], []
     for defect, floor in floors.get("f1", {}).items():
         tally = score.tallies.get(defect)
-        if tally is None or not tally.labels:
-            unmeasured.append(f"{defect}: no clip of it was made")
+        # One label is found or not: F1 of 0 or 1 says nothing of a floor between.
+        labels = tally.labels if tally else 0
+        if labels < 2:
+            unmeasured.append(f"{defect}: {labels} labels of it were made, 2 are needed")
         elif tally.f1() < floor:
             bad.append(f"{defect}: F1 {tally.f1():.3f} is below {floor:.2f}")
     for defect, most in floors.get("false_clean", {}).items():
