@@ -97,9 +97,9 @@ class Reading(unittest.TestCase):
 
 class Floors(unittest.TestCase):
     def test_a_broken_floor_and_one_that_nobody_measured(self):
-        figures = score.Score.of([CLIP | {"labels": [label("black", 3, 6)]}], {"clip": []})
-        bad, unmeasured = score.broken(figures, {"f1": {"black": 0.5, "blur": 0.5}, "false_clean": {"black": 0}})
-        self.assertEqual((len(bad), len(unmeasured)), (1, 1))
+        figures = score.Score.of([CLIP | {"labels": [label("black", 1, 3), label("black", 6, 8), label("noise", 4, 5)]}], {"clip": []})
+        bad, unmeasured = score.broken(figures, {"f1": {"black": 0.5, "blur": 0.5, "noise": 0.5}, "false_clean": {"black": 0}})
+        self.assertEqual((len(bad), len(unmeasured)), (1, 2))
         self.assertIn("black", bad[0])
         self.assertIn("blur", unmeasured[0])
 
