@@ -62,8 +62,11 @@ const REORDER: Duration = Duration::from_millis(200);
 /// Not all decoders mark pictures (HEVC): where video packets are damaged and pictures go on for this long, some of
 /// them show it. A stream that ends instead is lost, not damaged.
 const GOES_ON: Duration = Duration::from_millis(250);
-/// What pixels alone tell is minor until it has lasted this long.
+/// What pixels alone tell is minor until it has lasted this long, ...
 const ALONE: Duration = Duration::from_secs(2);
+/// ... and where it covers this much of the picture, %: damage leaves parts whole, while edges all over are how the
+/// programme is drawn, or how a starving coder draws it.
+const ALL_OVER: f64 = 85.0;
 /// Pictures further apart than this are no stream that goes on.
 const GAP: Duration = Duration::from_millis(500);
 /// What the decoder tells is said after this time, when it is known whether and where it shows.
@@ -229,9 +232,17 @@ impl BlockCorruption {
         }
         let part = (passed / AVERAGE.as_secs_f64()).clamp(0.01, 1.0 / PICTURES);
         let new = |share: f64| if cut { 0.0 } else { share.min(CLIP) };
-        self.recent.new += (new(corners.new) - self.recent.new) * part;
-        self.recent.sharp += (new(corners.sharp) - self.recent.sharp) * part;
-        self.recent.visible += (corners.visible - self.recent.visible) * part;
+        let (recent, shifted) = (&mut self.recent, corners.shifted);
+        for (recent, now) in [
+            (&mut recent.new, new(corners.new)),
+            (&mut recent.sharp, new(corners.sharp)),
+            (&mut recent.visible, corners.visible),
+            (&mut recent.shifted.new, new(shifted.new)),
+            (&mut recent.shifted.sharp, new(shifted.sharp)),
+            (&mut recent.shifted.visible, shifted.visible),
+        ] {
+            *recent += (now - *recent) * part;
+        }
         self.judge(at, corners, onset_max);
         self.learn(corners, cut, passed);
     }
@@ -240,15 +251,19 @@ impl BlockCorruption {
     fn judge(&mut self, at: MediaTime, corners: Corners, onset_max: Duration) {
         let rise = self.recent.visible - self.usual_level();
         let doubt = if self.suspicion.is_some() { SUSPECTED } else { 1.0 };
-        let over = |value: f64, limit: Limit, factor: f64| value > self.limit(limit) * factor;
+        // There must be twice as many corners on the grid as on any other lattice: texture has them by chance.
+        let shifted = self.recent.shifted;
+        let over = |value: f64, limit: Limit, chance: f64, factor: f64| {
+            value > (self.limit(limit) + chance) * factor
+        };
         let known = self.usual.pictures >= WARM_UP;
-        let sharp = over(self.recent.sharp, SHARP, doubt) && rise > RISE_SHARP * doubt && known;
+        let sharp = over(self.recent.sharp, SHARP, shifted.sharp, doubt) && rise > RISE_SHARP * doubt && known;
         let settled = self.since_cut > AFTER_CUT && known;
-        let soft = over(self.recent.new, NEW, doubt) && over(rise, RISE, doubt) && settled;
-        let onset = over(self.recent.new, NEW, ONSET * doubt);
+        let soft = over(self.recent.new, NEW, shifted.new, doubt) && over(rise, RISE, shifted.visible, doubt) && settled;
+        let onset = over(self.recent.new, NEW, shifted.new, ONSET * doubt);
         // Averages outlive what they are of.
         let left = rise.min(corners.visible - self.usual_level());
-        let goes_on = over(left, RISE, GO_ON) || over(self.recent.new, NEW, doubt);
+        let goes_on = over(left, RISE, shifted.visible, GO_ON) || over(self.recent.new, NEW, shifted.new, doubt);
         if !onset {
             self.rising = None;
         } else if self.rising.is_none() {
@@ -267,7 +282,7 @@ impl BlockCorruption {
             }
             Some(seen) if at.since(seen) > MENDED => {
                 self.seen = None;
-                self.recent = Corners { new: 0.0, sharp: 0.0, visible: self.usual.visible };
+                self.recent = Corners { visible: self.usual.visible, ..Corners::default() };
             }
             Some(_) => {}
         }
@@ -343,13 +358,14 @@ impl BlockCorruption {
             (false, ..) => (0.6, "decoder conceals damage"),
         };
         // Lines and lattices of some programmes look like damage for a moment, and there is no other witness.
-        let brief = self.suspicion.is_none() && self.last.since(self.began) < ALONE;
+        let brief = self.last.since(self.began) < ALONE;
+        let doubtful = self.suspicion.is_none() && (brief || area >= ALL_OVER);
         Observation {
             defect: Defect::BlockCorruption,
             scope: Scope::Picture,
             presence,
             since: if present { since.into_iter().flatten().min() } else { ended },
-            severity: if brief { Severity::Minor } else { severity(area) },
+            severity: if doubtful { Severity::Minor } else { severity(area) },
             value: area,
             threshold: AREA.0,
             unit: "%",

@@ -24,6 +24,8 @@ const FLAT: f64 = 8.0;
 const SNOW_CHANGE: f64 = 10.0;
 /// ... their means by less than this share of it, ...
 const SNOW_MEANS: f64 = 0.25;
+/// ... it has no colour of its own: chroma of cells, which average coloured noise too, stays so near to neutral, ...
+const SNOW_COLOUR: f64 = 12.0;
 /// ... and some have sharp steps, across and down, code values per pair: coders leave snow in patches.
 const SNOW_STEP: f64 = 12.0;
 const SNOW_PATCHES: f64 = 0.04;
@@ -145,7 +147,8 @@ impl Noise {
         }
         let flat = features.coarse.deviation() < FLAT;
         let still = features.change < SNOW_MEANS * seen.change.1;
-        let snow = flat && still && seen.change.0 >= SNOW_CHANGE && seen.patches >= SNOW_PATCHES;
+        let neutral = features.saturation < SNOW_COLOUR;
+        let snow = flat && still && neutral && seen.change.0 >= SNOW_CHANGE && seen.patches >= SNOW_PATCHES;
         // Snow comes with the loss of the scene.
         if let (true, Some(cut_at)) = (snow, self.cut_at)
             && (self.present.is_some() || at.since(cut_at) <= GONE)

@@ -26,6 +26,16 @@ pub(super) struct Corners {
     pub sharp: f64,
     /// There now, new or not.
     pub visible: f64,
+    /// What the fullest of the shifted lattices has, likewise.
+    pub shifted: Shifted,
+}
+
+/// Corners where no coder puts any, in % of the cells: what texture makes by chance.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Shifted {
+    pub new: f64,
+    pub sharp: f64,
+    pub visible: f64,
 }
 
 impl Corners {
@@ -42,11 +52,11 @@ impl Corners {
                 *count = [count[0] + soft, count[1] + sharp, count[2] + visible];
             }
         }
-        let excess = |kind: usize| {
-            let shifted = counts[1..].iter().map(|count| count[kind]).max().unwrap_or(0);
-            f64::from(counts[0][kind].saturating_sub(shifted)) * 100.0 / grid.len().max(1) as f64
-        };
-        Self { new: excess(0), sharp: excess(1), visible: excess(2) }
+        let shifted = |kind: usize| counts[1..].iter().map(|count| count[kind]).max().unwrap_or(0);
+        let share = |count: u32| f64::from(count) * 100.0 / grid.len().max(1) as f64;
+        let excess = |kind: usize| share(counts[0][kind].saturating_sub(shifted(kind)));
+        let [new, sharp, visible] = [0, 1, 2].map(|kind| share(shifted(kind)));
+        Self { new: excess(0), sharp: excess(1), visible: excess(2), shifted: Shifted { new, sharp, visible } }
     }
 }
 
@@ -120,11 +130,13 @@ mod tests {
         let grid = Grid::new(160, 160);
         let some = [11, 33, 55, 77];
         let corners = Corners::count(grid, &lines(grid, &some, 0));
-        assert_eq!(corners, Corners { new: 4.0, sharp: 4.0, visible: 4.0 });
-        assert_eq!(Corners::count(grid, &lines(grid, &some, 2)), Corners::default());
+        assert_eq!(corners, Corners { new: 4.0, sharp: 4.0, visible: 4.0, shifted: Shifted::default() });
+        let shifted = Shifted { new: 4.0, sharp: 4.0, visible: 4.0 };
+        assert_eq!(Corners::count(grid, &lines(grid, &some, 2)), Corners { shifted, ..Corners::default() });
         let mut both = lines(grid, &some, 0);
         some.iter().for_each(|&index| draw(&mut both, grid, index, 2, false));
-        assert_eq!(Corners::count(grid, &both), Corners { new: 0.0, sharp: 0.0, visible: 4.0 });
+        let shifted = Shifted { new: 4.0, sharp: 4.0, visible: 0.0 };
+        assert_eq!(Corners::count(grid, &both), Corners { new: 0.0, sharp: 0.0, visible: 4.0, shifted });
     }
 
     #[test]
