@@ -6,7 +6,13 @@ use std::arch::x86_64::*;
 
 /// `None` on processors without AVX2.
 pub(super) fn kernels() -> Option<Kernels> {
-    std::is_x86_feature_detected!("avx2").then_some(Kernels { level: Level::Avx2, luma, glance, sums, unpack: unpack::avx2::UNPACK })
+    std::is_x86_feature_detected!("avx2").then_some(Kernels {
+        level: Level::Avx2,
+        luma,
+        glance,
+        sums,
+        unpack: unpack::avx2::UNPACK,
+    })
 }
 
 /// Cells per vector.

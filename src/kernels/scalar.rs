@@ -3,7 +3,8 @@
 use super::{Band, CELL, Kernels, Level, LumaCell, PHASES, Steps, Strip, unpack};
 use std::ops::Range;
 
-pub(super) const KERNELS: Kernels = Kernels { level: Level::Scalar, luma, glance, sums, unpack: unpack::scalar::UNPACK };
+pub(super) const KERNELS: Kernels =
+    Kernels { level: Level::Scalar, luma, glance, sums, unpack: unpack::scalar::UNPACK };
 
 fn luma(band: &Band<'_>, cells: &mut [LumaCell], steps: &mut Steps<'_>) {
     luma_from(band, 0, cells, steps);

@@ -67,8 +67,10 @@ pub(super) mod avx2 {
     fn packed_avx2<const EVEN: bool>(row: &[u8], luma: &mut [u8], first: &mut [u8], second: &mut [u8]) {
         let done = luma.len() / (STEP / 2) * STEP;
         let steps = row[..done].chunks_exact(STEP);
-        let planes =
-            luma.chunks_exact_mut(STEP / 2).zip(first.chunks_exact_mut(STEP / 4)).zip(second.chunks_exact_mut(STEP / 4));
+        let planes = luma
+            .chunks_exact_mut(STEP / 2)
+            .zip(first.chunks_exact_mut(STEP / 4))
+            .zip(second.chunks_exact_mut(STEP / 4));
         for (step, ((luma, first), second)) in steps.zip(planes) {
             let (even, odd) = split(load(step, 0), load(step, 1));
             let (samples, chroma) = if EVEN { (even, odd) } else { (odd, even) };
@@ -156,8 +158,10 @@ pub(super) mod neon {
     fn packed(row: &[u8], at: LumaAt, luma: &mut [u8], first: &mut [u8], second: &mut [u8]) {
         let done = luma.len() / (STEP / 2) * STEP;
         let steps = row[..done].chunks_exact(STEP);
-        let planes =
-            luma.chunks_exact_mut(STEP / 2).zip(first.chunks_exact_mut(STEP / 4)).zip(second.chunks_exact_mut(STEP / 4));
+        let planes = luma
+            .chunks_exact_mut(STEP / 2)
+            .zip(first.chunks_exact_mut(STEP / 4))
+            .zip(second.chunks_exact_mut(STEP / 4));
         for (step, ((luma, first), second)) in steps.zip(planes) {
             // SAFETY: NEON is part of the baseline of every aarch64 Linux target; the chunks have 64, 32, 16 and 16 bytes.
             unsafe {
@@ -224,7 +228,11 @@ mod tests {
                 for at in [LumaAt::Even, LumaAt::Odd] {
                     let right = packed(&scalar::KERNELS, &row[1..], at, width);
                     assert_eq!(packed(&set, &row[1..], at, width), right, "{set:?} {at:?} {width}");
-                    assert_eq!(packed(&set, &row, at, width), packed(&scalar::KERNELS, &row, at, width), "{set:?} {width}");
+                    assert_eq!(
+                        packed(&set, &row, at, width),
+                        packed(&scalar::KERNELS, &row, at, width),
+                        "{set:?} {width}"
+                    );
                 }
                 assert_eq!(pairs(&set, &row, width), pairs(&scalar::KERNELS, &row, width), "{set:?} {width}");
             }

@@ -310,3 +310,8 @@ fn buffer(api: Api, index: usize, planes: &mut [sys::v4l2_plane; PLANES]) -> sys
     }
     raw
 }
+
+/// In words, without the number.
+pub(super) fn plain(error: &std::io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), |number| Errno::from_raw(number).desc().to_owned())
+}

@@ -148,6 +148,24 @@ pub(super) fn best(offered: &[u32]) -> Option<u32> {
     codes.into_iter().find(|code| offered.contains(code))
 }
 
+/// Asks for another pixel format at the size that is set; how rows lie then is the driver's to say.
+pub(super) fn set_code(raw: &mut sys::v4l2_format, code: u32) {
+    if raw.type_ == Api::Multi.kind() {
+        #[allow(unsafe_code)]
+        // SAFETY: the type tells that this member was filled; it is of plain integers.
+        let mut planes = unsafe { raw.fmt.pix_mp };
+        planes.pixelformat = code;
+        planes.plane_fmt.iter_mut().for_each(|plane| (plane.bytesperline, plane.sizeimage) = (0, 0));
+        raw.fmt.pix_mp = planes;
+    } else {
+        #[allow(unsafe_code)]
+        // SAFETY: as above.
+        let mut single = unsafe { raw.fmt.pix };
+        (single.pixelformat, single.bytesperline, single.sizeimage) = (code, 0, 0);
+        raw.fmt.pix = single;
+    }
+}
+
 /// How fields lie in buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fields {
@@ -198,10 +216,17 @@ impl Layout {
         // SAFETY: the type tells which member the driver filled; both are plain integers, of which all values are good.
         let (single, planes) = unsafe { (raw.fmt.pix, raw.fmt.pix_mp) };
         let (width, height, code, field, colours, quantization) = match multi {
-            true => {
-                (planes.width, planes.height, planes.pixelformat, planes.field, planes.colorspace, planes.quantization.into())
+            true => (
+                planes.width,
+                planes.height,
+                planes.pixelformat,
+                planes.field,
+                planes.colorspace,
+                planes.quantization.into(),
+            ),
+            false => {
+                (single.width, single.height, single.pixelformat, single.field, single.colorspace, single.quantization)
             }
-            false => (single.width, single.height, single.pixelformat, single.field, single.colorspace, single.quantization),
         };
         let strides = match multi {
             true => {
@@ -277,16 +302,12 @@ mod tests {
     #[test]
     fn what_drivers_say_becomes_a_layout() {
         let mut single = raw(Api::Single.kind());
-        single.fmt.pix = sys::v4l2_pix_format {
-            width: 720,
-            height: 240,
-            pixelformat: u32::from_le_bytes(*b"UYVY"),
-            field: sys::v4l2_field_V4L2_FIELD_ALTERNATE,
-            bytesperline: 1440,
-            #[allow(unsafe_code)]
-            // SAFETY: plain integers.
-            ..unsafe { single.fmt.pix }
-        };
+        #[allow(unsafe_code)]
+        // SAFETY: plain integers.
+        let mut pix = unsafe { single.fmt.pix };
+        (pix.width, pix.height, pix.pixelformat) = (720, 240, u32::from_le_bytes(*b"UYVY"));
+        (pix.field, pix.bytesperline) = (sys::v4l2_field_V4L2_FIELD_ALTERNATE, 1440);
+        single.fmt.pix = pix;
         let layout = Layout::of(&single).expect("it can be read");
         assert_eq!((layout.picture_height(), layout.strides[0], layout.range), (480, 1440, Range::Limited));
         single.fmt.pix.width = 100_000;

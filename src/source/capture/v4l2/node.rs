@@ -28,6 +28,11 @@ impl Node {
         }
     }
 
+    /// Whether it is named by this path.
+    pub fn is(&self, path: &Path) -> bool {
+        matches!(self, Node::Path(own) if own == path)
+    }
+
     /// Opens it. `Err`: why not, with the path where it is known.
     pub(super) fn open(&self) -> Result<(PathBuf, Device), (Option<PathBuf>, std::io::Error)> {
         let gone = || std::io::Error::from(std::io::ErrorKind::NotFound);
@@ -94,7 +99,8 @@ pub(super) fn holders(root: &Path, node: &Path) -> Vec<String> {
         let links = std::fs::read_dir(root.join(format!("proc/{process}/fd"))).into_iter().flatten().flatten();
         links.into_iter().any(|link| {
             // The target's name is compared first: looking at what pipes and sockets are is dear.
-            let named = std::fs::read_link(link.path()).is_ok_and(|target| target.starts_with("/dev") || root != Path::new("/"));
+            let named = std::fs::read_link(link.path())
+                .is_ok_and(|target| target.starts_with("/dev") || root != Path::new("/"));
             named && std::fs::metadata(link.path()).is_ok_and(|other| same(&device, &other))
         })
     };
@@ -128,7 +134,8 @@ mod tests {
     #[test]
     fn cards_are_found_by_the_name_that_the_kernel_tells() {
         let root = tempfile::tempdir().expect("a folder");
-        for (node, name) in [("video10", "stick\n"), ("video2", "stick\n"), ("video0", "other\n"), ("vbi0", "stick\n")] {
+        for (node, name) in [("video10", "stick\n"), ("video2", "stick\n"), ("video0", "other\n"), ("vbi0", "stick\n")]
+        {
             let folder = root.path().join("sys/class/video4linux").join(node);
             std::fs::create_dir_all(&folder).expect("made");
             std::fs::write(folder.join("name"), name).expect("written");

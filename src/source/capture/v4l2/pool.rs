@@ -48,7 +48,8 @@ impl Pooled {
     pub(super) fn rows_mut(&mut self, y: usize) -> [&mut [u8]; 3] {
         let [a, b, c] = self.widths;
         let [luma, cb, cr] = &mut self.planes;
-        [(luma, a), (cb, b), (cr, c)].map(|(plane, width)| plane.get_mut(y * width..(y + 1) * width).unwrap_or_default())
+        [(luma, a), (cb, b), (cr, c)]
+            .map(|(plane, width)| plane.get_mut(y * width..(y + 1) * width).unwrap_or_default())
     }
 }
 

@@ -65,13 +65,6 @@ impl<'a> Planes<'a> {
     pub(super) fn all(&self) -> &[&'a [u8]] {
         &self.all[..self.count]
     }
-
-    #[cfg(test)]
-    pub(super) fn of(planes: &[&'a [u8]]) -> Self {
-        let mut all: [&[u8]; PLANES] = [&[]; PLANES];
-        all[..planes.len()].copy_from_slice(planes);
-        Self { all, count: planes.len() }
-    }
 }
 
 impl Stream {

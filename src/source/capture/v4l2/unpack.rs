@@ -80,9 +80,8 @@ pub(super) struct Unpacker {
 impl Unpacker {
     pub(super) fn new(kernels: Kernels, layout: Layout) -> Self {
         let height = layout.picture_height();
-        let (wide, tall) = chroma_of(&layout).map_or((0, 0), |(x, y)| {
-            (layout.width.div_ceil(1 << x), height.div_ceil(1 << y))
-        });
+        let (wide, tall) =
+            chroma_of(&layout).map_or((0, 0), |(x, y)| (layout.width.div_ceil(1 << x), height.div_ceil(1 << y)));
         let pool = Pool::new([layout.width, wide, wide], [height, tall, tall]);
         Self { kernels, layout, pool, copied: Vec::new(), narrow: Vec::new() }
     }
@@ -117,7 +116,9 @@ impl Unpacker {
                 let luma = self.luma(buffer, depth)?;
                 self.copy(&luma, depth, rows, to, 0);
             }
-            Packing::Packed { luma_first, swapped, depth } => self.packed(buffer, luma_first, swapped, depth, rows, to)?,
+            Packing::Packed { luma_first, swapped, depth } => {
+                self.packed(buffer, luma_first, swapped, depth, rows, to)?
+            }
             Packing::Pairs { chroma, swapped, depth } => self.pairs(buffer, chroma, swapped, depth, rows, to)?,
             Packing::Planar { chroma, swapped } => self.planar(buffer, chroma, swapped, rows, to)?,
             Packing::Rgb { bytes, places } => self.rgb(buffer, bytes, places, rows, to)?,
@@ -194,14 +195,7 @@ impl Unpacker {
         Some(())
     }
 
-    fn planar(
-        &mut self,
-        buffer: &[&[u8]],
-        (x, y): (u8, u8),
-        swapped: bool,
-        rows: Rows,
-        to: &mut Pooled,
-    ) -> Option<()> {
+    fn planar(&mut self, buffer: &[&[u8]], (x, y): (u8, u8), swapped: bool, rows: Rows, to: &mut Pooled) -> Option<()> {
         let Layout { width, height, strides, pixels, .. } = self.layout;
         let luma = self.luma(buffer, Depth::Eight)?;
         let (wide, tall) = (width.div_ceil(1 << x), height.div_ceil(1 << y));
@@ -223,14 +217,7 @@ impl Unpacker {
         Some(())
     }
 
-    fn rgb(
-        &mut self,
-        buffer: &[&[u8]],
-        bytes: usize,
-        places: [usize; 3],
-        rows: Rows,
-        to: &mut Pooled,
-    ) -> Option<()> {
+    fn rgb(&mut self, buffer: &[&[u8]], bytes: usize, places: [usize; 3], rows: Rows, to: &mut Pooled) -> Option<()> {
         let Layout { width, height, strides, range, .. } = self.layout;
         let area = Area::new(buffer.first()?, 0, strides[0], bytes * width, height)?;
         let matrix = Matrix::of(range, self.layout.picture_height());
@@ -261,13 +248,7 @@ fn refill(to: &mut Vec<u8>, row: &[u8]) {
 }
 
 /// A row in bytes: itself where it is so already.
-fn eight<'a>(
-    row: &'a [u8],
-    depth: Depth,
-    count: usize,
-    copied: &mut Vec<u8>,
-    narrowed: &'a mut Vec<u8>,
-) -> &'a [u8] {
+fn eight<'a>(row: &'a [u8], depth: Depth, count: usize, copied: &mut Vec<u8>, narrowed: &'a mut Vec<u8>) -> &'a [u8] {
     if depth == Depth::Eight {
         return row;
     }
@@ -289,12 +270,8 @@ fn narrow(depth: Depth, row: &[u8], out: &mut [u8]) {
         Depth::Tight => {
             for (five, out) in row.chunks(5).zip(out.chunks_mut(4)) {
                 let byte = |n: usize| five.get(n).copied().unwrap_or(0);
-                let four = [
-                    byte(0) >> 2 | byte(1) << 6,
-                    byte(1) >> 4 | byte(2) << 4,
-                    byte(2) >> 6 | byte(3) << 2,
-                    byte(4),
-                ];
+                let four =
+                    [byte(0) >> 2 | byte(1) << 6, byte(1) >> 4 | byte(2) << 4, byte(2) >> 6 | byte(3) << 2, byte(4)];
                 out.copy_from_slice(&four[..out.len()]);
             }
         }

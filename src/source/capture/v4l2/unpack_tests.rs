@@ -43,7 +43,14 @@ fn put(bytes: &mut [u8], depth: Depth, n: usize, value: u8) {
 fn written(layout: &Layout) -> Vec<Vec<u8>> {
     let Layout { width, height, strides, .. } = *layout;
     let mut planes = vec![vec![0_u8; 4 * strides[0] * height + 64]; 3];
-    let mut component = |plane: usize, first: usize, stride: usize, depth: Depth, every: usize, at: usize, c: usize, size: (usize, usize)| {
+    let mut component = |plane: usize,
+                         first: usize,
+                         stride: usize,
+                         depth: Depth,
+                         every: usize,
+                         at: usize,
+                         c: usize,
+                         size: (usize, usize)| {
         for y in 0..size.1 {
             for x in 0..size.0 {
                 put(&mut planes[plane][first + y * stride..], depth, x * every + at, sample(c, x, y));
@@ -102,7 +109,9 @@ fn every_format_gives_the_samples_that_were_written() {
                 unpacker.unpack(&slices(&planes), Rows::All, &mut to).expect("the buffer is long enough");
                 let chroma = unpacker.chroma();
                 let sizes = chroma.map(|(x, y)| (width.div_ceil(1 << x), height.div_ceil(1 << y)));
-                for (c, (wide, tall)) in [Some((width, height)), sizes, sizes].into_iter().enumerate().filter_map(|(c, s)| Some((c, s?))) {
+                for (c, (wide, tall)) in
+                    [Some((width, height)), sizes, sizes].into_iter().enumerate().filter_map(|(c, s)| Some((c, s?)))
+                {
                     let (data, stride) = to.plane(c).expect("a plane");
                     for (y, x) in (0..tall).flat_map(|y| (0..wide).map(move |x| (y, x))) {
                         assert_eq!(data[y * stride + x], sample(c, x, y), "{} {width} {c} {x} {y}", pixels.name());
@@ -118,7 +127,7 @@ fn a_buffer_that_is_too_short_is_no_picture() {
     for pixels in FORMATS {
         let layout = layout(pixels, 64, 16, 0);
         let planes = written(&layout);
-        let short: Vec<&[u8]> = planes.iter().map(|plane| &plane[..64 * 3]).collect();
+        let short: Vec<&[u8]> = planes.iter().map(|plane| &plane[..plane.len().min(100)]).collect();
         let mut unpacker = Unpacker::new(Kernels::detect(), layout);
         let mut to = unpacker.planes();
         assert_eq!(unpacker.unpack(&short, Rows::All, &mut to), None, "{}", pixels.name());
