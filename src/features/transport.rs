@@ -46,6 +46,8 @@ pub struct Arrival {
     pub size: (u32, u32),
     /// Field order, as flagged.
     pub field_order: FieldOrder,
+    /// Pictures that the source counted before this one, and that did not come.
+    pub missing: u16,
 }
 
 /// A stream is joined at its next key picture, which may be as far away as the longest GOP in use.
@@ -118,6 +120,7 @@ impl TransportTracker {
             damaged: frame.info.decode.any(),
             size: (frame.info.width as u32, frame.info.height as u32),
             field_order: frame.info.field_order,
+            missing: frame.info.missing,
         });
         features
     }

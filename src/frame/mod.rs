@@ -73,6 +73,8 @@ pub struct PictureInfo {
     pub intra: bool,
     /// What transport and decoder told.
     pub decode: DecodeEvidence,
+    /// Pictures that the source counted between the one before and this one, and that did not come.
+    pub missing: u16,
 }
 
 impl PictureInfo {
@@ -86,6 +88,7 @@ impl PictureInfo {
             field_order: FieldOrder::Progressive,
             intra: false,
             decode: DecodeEvidence::default(),
+            missing: 0,
         }
     }
 }

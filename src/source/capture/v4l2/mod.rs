@@ -43,6 +43,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 const HOLDER_EVERY: Duration = Duration::from_secs(5);
 /// After a change that a driver announced, a stream that stays silent for so long has to be started anew.
 const SILENT_AFTER_CHANGE: Duration = Duration::from_secs(1);
+/// The call that sets a device to a signal.
+const SET_TIMINGS: &str = "S_DV_TIMINGS";
 /// On rungs of the budget from this one on, pictures that are not looked at go back to the driver unseen: before that,
 /// their stamps and sizes are still worth the copy. JPEGs must be decoded, which is dear.
 const UNSEEN_FROM: u32 = 4;
@@ -250,6 +252,11 @@ impl Camera {
         if announced {
             open.announced = Some(now);
         }
+        // Before pictures are taken: those that a device makes up without a signal are not to be looked at.
+        if announced || now >= open.look {
+            open.look = now.plus(LOOK_EVERY);
+            self.look(open, announced, now, out)?;
+        }
         if let Some(running) = &mut open.running {
             let effort = self.setup.share.step().effort().unwrap_or(Effort::FULL);
             let every = u64::from(every(effort, running.is_jpeg()));
@@ -261,10 +268,6 @@ impl Camera {
                 Ok(_) => {}
                 Err(error) => return Err(open.trouble("DQBUF", error)),
             }
-        }
-        if announced || now >= open.look {
-            open.look = now.plus(LOOK_EVERY);
-            self.look(open, announced, now, out)?;
         }
         Ok(())
     }
@@ -281,6 +284,8 @@ impl Camera {
             }
             Signal::Present(timings) if open.fits(timings, announced) && !self.is_silent(open, now) => {
                 if std::mem::take(&mut open.blind) {
+                    let now = self.setup.clock.driver();
+                    open.running.iter_mut().for_each(|running| running.see_again(now));
                     self.found(open, out);
                 }
                 Ok(())
@@ -318,6 +323,12 @@ impl Camera {
             Err((_, Errno::EBUSY)) => {
                 let Trouble { loss, reason } = self.busy(&open.path, now);
                 self.tell_lost(loss, reason, out);
+                return Ok(());
+            }
+            // The signal is one that the device cannot be set to: another may come.
+            Err((call, Errno::EINVAL | Errno::ERANGE)) if call == SET_TIMINGS => {
+                let loss = Loss::OutOfRange;
+                self.tell_lost(loss, format!("{}: {}", open.path.display(), loss.phrase()), out);
                 return Ok(());
             }
             Err((call, error)) => return Err(open.trouble(&call, error)),
@@ -402,7 +413,7 @@ impl Open {
             let arriving = self.receiver.query_timings().map_err(named("QUERY_DV_TIMINGS"))?;
             let set = self.receiver.timings().ok().as_ref().and_then(Timings::of);
             if set.zip(Timings::of(&arriving)).is_none_or(|(set, arriving)| !set.fits(&arriving)) {
-                self.receiver.set_timings(&arriving).map_err(named("S_DV_TIMINGS"))?;
+                self.receiver.set_timings(&arriving).map_err(named(SET_TIMINGS))?;
             }
         }
         let (format, layout) = self.format()?;

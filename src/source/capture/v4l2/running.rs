@@ -50,6 +50,8 @@ pub(super) struct Running {
     /// Damaged pictures that may still be thrown away; 0 after the first good one.
     settling: u32,
     number: u64,
+    /// What was taken before this shows a signal that was not there.
+    good_from_ns: i64,
 }
 
 /// What is done with pictures at this moment.
@@ -97,7 +99,13 @@ impl Running {
             waited: Duration::ZERO,
             settling: SETTLING,
             number: 0,
+            good_from_ns: i64::MIN,
         })
+    }
+
+    /// The signal is back: what is in the buffers from before `now` is of the device's own making.
+    pub(super) fn see_again(&mut self, now: Mono) {
+        self.good_from_ns = i64::try_from(now.0).unwrap_or(i64::MIN);
     }
 
     /// From picture to picture.
@@ -133,7 +141,11 @@ impl Running {
         if let Some(relay) = outer.relay {
             relay.pass(&self.format, self.stream.samples(&filled).all(), care.now);
         }
-        if !care.blind {
+        let before = filled.stamp_ns < self.good_from_ns && stamped(&filled);
+        if care.blind || before {
+            outer.tracker.look_away();
+            self.rate = self.interval_ns.map(Rate::new);
+        } else {
             self.look(&filled, care, outer);
         }
         self.stream.give_back(&filled)?;
@@ -142,7 +154,6 @@ impl Running {
 
     fn look(&mut self, filled: &Filled, care: Care, outer: &mut Outer<'_>) {
         let damaged = filled.flags & sys::V4L2_BUF_FLAG_ERROR != 0;
-        let monotonic = filled.flags & sys::V4L2_BUF_FLAG_TIMESTAMP_MASK == sys::V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC;
         outer.counts.flagged += u64::from(damaged);
         if damaged && self.settling > 0 {
             self.settling -= 1;
@@ -151,7 +162,7 @@ impl Running {
         let told = DecodeEvidence { corrupt: damaged, ..DecodeEvidence::default() };
         let told_at = Told {
             sequence: self.pairing.number(filled.sequence),
-            stamp_ns: monotonic.then_some(filled.stamp_ns),
+            stamp_ns: stamped(filled).then_some(filled.stamp_ns),
             now: care.driver_now,
         };
         if self.unpacker.layout().fields == Fields::Apart {
@@ -176,7 +187,8 @@ impl Running {
 
     /// Where a picture lies in time, and what was lost before it.
     fn place(&mut self, told: Told, outer: &mut Outer<'_>) -> Placed {
-        let placed = outer.tracker.place(told);
+        let mut placed = outer.tracker.place(told);
+        let counted = placed.missing;
         if placed.missing > 0 {
             let interval = Duration::from_nanos(self.interval_ns.unwrap_or(0));
             // All buffers but the one that was read were full: the driver had none to write to.
@@ -184,6 +196,7 @@ impl Running {
             if !interval.is_zero() && self.waited >= full {
                 outer.counts.late += u64::from(placed.missing);
                 outer.out.push_back(Sight::Passed(Mono(placed.at.0.saturating_sub(1))));
+                placed.missing = 0;
             } else {
                 outer.counts.missing += u64::from(placed.missing);
             }
@@ -196,7 +209,7 @@ impl Running {
             }
         }
         match &mut self.rate {
-            Some(rate) if placed.jump.is_none() => rate.add(placed.missing, placed.at),
+            Some(rate) if placed.jump.is_none() => rate.add(counted, placed.at),
             Some(rate) => *rate = Rate::new(rate.interval_ns()),
             None => {}
         }
@@ -232,6 +245,7 @@ impl Running {
             field_order,
             intra: false,
             decode,
+            missing: 0,
         };
         Frame::new(Stamp::default(), info, Box::new(planes))
     }
@@ -266,10 +280,16 @@ impl Running {
         }
     }
 
-    fn show(&mut self, placed: Placed, frame: Frame, outer: &mut Outer<'_>) {
+    fn show(&mut self, placed: Placed, mut frame: Frame, outer: &mut Outer<'_>) {
         self.settling = 0;
+        frame.info.missing = u16::try_from(placed.missing).unwrap_or(u16::MAX);
         outer.out.push_back(Sight::Picture(placed.at, frame));
     }
+}
+
+/// Whether the driver stamps with CLOCK_MONOTONIC.
+fn stamped(filled: &Filled) -> bool {
+    filled.flags & sys::V4L2_BUF_FLAG_TIMESTAMP_MASK == sys::V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC
 }
 
 fn order_of(top_first: bool) -> FieldOrder {

@@ -37,7 +37,8 @@ pub(super) struct Placed {
 
 #[derive(Clone, Copy, Debug)]
 struct Last {
-    sequence: u32,
+    /// `None`: pictures went by since, uncounted.
+    sequence: Option<u32>,
     stamp_ns: i64,
     at: i64,
 }
@@ -58,7 +59,14 @@ impl Tracker {
         self.step = step_ns.and_then(|step| i64::try_from(step).ok());
         // What was placed stays behind what will be.
         if let Some(last) = &mut self.last {
-            (last.sequence, last.stamp_ns) = (u32::MAX, i64::MIN);
+            (last.sequence, last.stamp_ns) = (None, i64::MIN);
+        }
+    }
+
+    /// Pictures go by that nobody looks at.
+    pub(super) fn look_away(&mut self) {
+        if let Some(last) = &mut self.last {
+            last.sequence = None;
         }
     }
 
@@ -67,7 +75,7 @@ impl Tracker {
         let now = i64::try_from(told.now.0).unwrap_or(i64::MAX);
         let stamp = told.stamp_ns.unwrap_or(now);
         let before = self.last.filter(|last| last.stamp_ns != i64::MIN);
-        let missing = before.map_or(0, |last| missing(last.sequence, told.sequence));
+        let missing = before.and_then(|last| last.sequence).map_or(0, |last| missing(last, told.sequence));
         let mut jump = None;
         match before {
             None => self.anchor(stamp, now),
@@ -83,7 +91,7 @@ impl Tracker {
         }
         let earliest = self.last.map_or(i64::MIN, |last| last.at + self.step.unwrap_or(STEP_MIN).min(STEP_MIN) / 4);
         let at = stamp.wrapping_add(self.offset).max(earliest);
-        self.last = Some(Last { sequence: told.sequence, stamp_ns: stamp, at });
+        self.last = Some(Last { sequence: Some(told.sequence), stamp_ns: stamp, at });
         let waited = Duration::from_nanos(u64::try_from(now - at).unwrap_or(0));
         Placed { at: Mono(u64::try_from(at).unwrap_or(0)), missing, jump, waited }
     }
@@ -186,6 +194,16 @@ mod tests {
             let now = Mono(START as u64 + n * 33_000_000);
             assert_eq!(tracker.place(Told { sequence: 0, stamp_ns: None, now }).at, now);
         }
+    }
+
+    #[test]
+    fn what_nobody_looked_at_is_not_missing() {
+        let mut tracker = running();
+        tracker.look_away();
+        let at = START + 50 * FRAME;
+        let placed = tracker.place(told(50, at, at));
+        assert_eq!((placed.missing, placed.jump, placed.at.0 as i64), (0, None, at));
+        assert_eq!(tracker.place(told(52, at + 2 * FRAME, at + 2 * FRAME)).missing, 1);
     }
 
     #[test]
