@@ -10,11 +10,14 @@ pub enum LumaAt {
     Odd,
 }
 
+type PackedFn = fn(&[u8], LumaAt, &mut [u8], &mut [u8], &mut [u8]);
+type PairsFn = fn(&[u8], &mut [u8], &mut [u8]);
+
 /// One version of the kernels of this file.
 #[derive(Clone, Copy)]
 pub(super) struct Unpack {
-    pub(super) packed: fn(&[u8], LumaAt, &mut [u8], &mut [u8], &mut [u8]),
-    pub(super) pairs: fn(&[u8], &mut [u8], &mut [u8]),
+    pub(super) packed: PackedFn,
+    pub(super) pairs: PairsFn,
 }
 
 pub(super) mod scalar {

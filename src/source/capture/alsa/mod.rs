@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 /// What comes from a capture device. Times are CLOCK_MONOTONIC, as the kernel stamps pictures too.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(dead_code, reason = "what a build without ALSA never sees")]
 pub enum Sound {
     /// The device is open.
     Opened {

@@ -83,7 +83,7 @@ mod tests {
             while number < 60 * 50 {
                 let jitter = f64::from(number * 7919 % 1000) * 1000.0;
                 rate.add(lost, Mono(5_000_000_000 + (f64::from(number) * real + jitter) as u64));
-                lost = u32::from(number % 17 == 0);
+                lost = u32::from(number.is_multiple_of(17));
                 number += 1 + lost;
             }
             let ppm = rate.ppm().expect("a minute is enough");

@@ -312,12 +312,12 @@ impl Matrix {
         let pixels = row.as_chunks::<BYTES>().0;
         let colours = |pixel: &[u8; BYTES]| [pixel[r], pixel[g], pixel[b]].map(i32::from);
         for (pixel, luma) in pixels.iter().zip(luma) {
-            *luma = ((weigh(self.luma, colours(pixel)) + 128 >> 8) + self.luma_offset).clamp(0, 255) as u8;
+            *luma = (((weigh(self.luma, colours(pixel)) + 128) >> 8) + self.luma_offset).clamp(0, 255) as u8;
         }
         for ((pair, cb), cr) in pixels.chunks(2).zip(cb).zip(cr) {
             let (one, two) = (colours(&pair[0]), colours(pair.last().unwrap_or(&pair[0])));
             let sum = [one[0] + two[0], one[1] + two[1], one[2] + two[2]];
-            let chroma = |weights| ((weigh(weights, sum) + 256 >> 9) + 128).clamp(0, 255) as u8;
+            let chroma = |weights| (((weigh(weights, sum) + 256) >> 9) + 128).clamp(0, 255) as u8;
             (*cb, *cr) = (chroma(self.cb), chroma(self.cr));
         }
     }

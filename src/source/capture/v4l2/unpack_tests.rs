@@ -70,7 +70,7 @@ fn written(layout: &Layout) -> Vec<Vec<u8>> {
         Packing::Pairs { chroma: (x, y), swapped, depth } => {
             let size = (width.div_ceil(1 << x), height.div_ceil(1 << y));
             let (plane, first, stride) =
-                if layout.pixels.apart { (1, 0, strides[1]) } else { (0, strides[0] * height, strides[0] * 2 >> x) };
+                if layout.pixels.apart { (1, 0, strides[1]) } else { (0, strides[0] * height, (strides[0] * 2) >> x) };
             let (cb, cr) = if swapped { (1, 0) } else { (0, 1) };
             component(0, 0, strides[0], depth, 1, 0, 0, (width, height));
             component(plane, first, stride, depth, 2, cb, 1, size);
