@@ -3,7 +3,6 @@
 use super::tapes::Tape;
 use crate::alert::Alert;
 use crate::budget::{Effort, Step};
-use crate::frame::{Loss, Part};
 use crate::health::{Heartbeat, thread_cpu_time};
 use crate::ids::{IncidentIds, SourceId};
 use crate::pipeline::{self, Pipeline};
@@ -127,7 +126,7 @@ impl<'a> Session<'a> {
         if let Some(reason) = failure {
             // For the time in between nobody watched: that is a lost source.
             let stamp = Stamp { arrived: clock.mono(), ..Stamp::default() };
-            self.take(Unit::Lost { stamp, part: Part::Programme, loss: Loss::Unreachable, reason });
+            self.take(Unit::lost(stamp, reason));
         }
         let mut source = Source::open_live(&watch.input, &watch.context);
         while !watch.stopped() {

@@ -6,7 +6,6 @@ use super::reconnect::Backoff;
 use super::timeline::Timeline;
 use super::{Context, Input, Unit};
 use crate::budget::{Decode, Share};
-use crate::frame::{Loss, Part};
 use crate::time::{Clock, Mono, Stamp};
 use std::collections::VecDeque;
 use std::path::Path;
@@ -89,10 +88,7 @@ impl Live {
                     self.decoder.feed(&parcel, &mut self.timeline, &mut self.queue);
                 }
                 Ok(Message::Opened(found)) => return self.opened(*found),
-                Ok(Message::Closed(reason)) => {
-                    let (part, loss) = (Part::Programme, Loss::Unreachable);
-                    return Unit::Lost { stamp: self.stamp(), part, loss, reason };
-                }
+                Ok(Message::Closed(reason)) => return Unit::lost(self.stamp(), reason),
                 Err(RecvTimeoutError::Timeout) => return Unit::Idle(self.stamp()),
                 Err(RecvTimeoutError::Disconnected) => return Unit::End,
             }

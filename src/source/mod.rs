@@ -72,6 +72,13 @@ pub enum Unit {
     End,
 }
 
+impl Unit {
+    /// All of a source cannot be reached.
+    pub fn lost(stamp: Stamp, reason: String) -> Self {
+        Unit::Lost { stamp, part: Part::Programme, loss: Loss::Unreachable, reason }
+    }
+}
+
 /// What a source cannot be opened with. Exit code 3.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

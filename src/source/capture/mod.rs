@@ -40,6 +40,17 @@ pub struct Taps {
     pub relay: Option<PathBuf>,
 }
 
+impl Taps {
+    /// What of it is not there or is of another kind, as far as can be seen without starting it: the key of a source that
+    /// names it (`input` or `relay`), the node, and what is wrong.
+    pub fn faults(&self) -> Vec<(&'static str, String, String)> {
+        let picture = self.picture.iter().filter_map(|node| Some(("input", node.to_string(), node.fault()?)));
+        let relay =
+            self.relay.iter().filter_map(|path| Some(("relay", path.display().to_string(), v4l2::relay_fault(path)?)));
+        picture.chain(relay).collect()
+    }
+}
+
 /// Why a text names no capture device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {

@@ -86,6 +86,14 @@ fn a_device_that_is_not_there_is_told_and_is_no_error_of_a_live_source() {
 }
 
 #[test]
+fn what_is_not_there_can_be_known_before_it_is_watched() {
+    let taps =
+        Taps { relay: Some("/dev/null".into()), ..parse("v4l2:/dev/none").expect("a device").expect("well named") };
+    let told: Vec<_> = taps.faults().into_iter().map(|(key, node, wrong)| format!("{key} {node} {wrong}")).collect();
+    assert_eq!(told, ["input /dev/none No such file or directory", "relay /dev/null is no video device"]);
+}
+
+#[test]
 fn what_is_no_capture_device_is_refused_for_its_reason() {
     let (mut capture, _) = capture("v4l2:/dev/null");
     let Unit::Lost { loss, reason, .. } = capture.next_unit() else { panic!("a loss") };

@@ -14,6 +14,7 @@ mod track;
 mod unpack;
 
 pub use node::Node;
+pub(super) use relay::fault as relay_fault;
 
 use super::super::Backoff;
 use crate::budget::{Effort, Share};
@@ -210,11 +211,11 @@ impl Camera {
             Some(libc::ENOENT) => Trouble::gone(&node),
             _ => Trouble::of(format!("{node}: {}", device::plain(&error))),
         })?;
-        let known = device.capability().map_err(|_| Trouble::of(format!("{node}: is no video device")))?;
-        if !node::captures(known.caps) || known.caps & sys::V4L2_CAP_STREAMING == 0 {
-            return Err(Trouble::of(format!("{node}: {} ({}) gives no pictures", known.card, known.driver)));
+        if let Some(wrong) = node::refused(&device) {
+            return Err(Trouble::of(format!("{node}: {wrong}")));
         }
-        let api = if known.caps & sys::V4L2_CAP_VIDEO_CAPTURE != 0 { Api::Single } else { Api::Multi };
+        let single = device.capability().is_ok_and(|known| known.caps & sys::V4L2_CAP_VIDEO_CAPTURE != 0);
+        let api = if single { Api::Single } else { Api::Multi };
         let device = Rc::new(device);
         let receiver = match &self.setup.receiver {
             None => device.clone(),

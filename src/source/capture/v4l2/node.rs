@@ -33,6 +33,15 @@ impl Node {
         matches!(self, Node::Path(own) if own == path)
     }
 
+    /// Why no pictures can be read from it, as far as can be seen without starting it. One that is in use has them.
+    pub fn fault(&self) -> Option<String> {
+        match self.open() {
+            Ok((_, device)) => refused(&device),
+            Err((_, error)) if error.kind() == std::io::ErrorKind::ResourceBusy => None,
+            Err((_, error)) => Some(super::device::plain(&error)),
+        }
+    }
+
     /// Opens it. `Err`: why not, with the path where it is known.
     pub(super) fn open(&self) -> Result<(PathBuf, Device), (Option<PathBuf>, std::io::Error)> {
         let gone = || std::io::Error::from(std::io::ErrorKind::NotFound);
@@ -66,6 +75,13 @@ impl fmt::Display for Node {
             Node::Card(name) => write!(f, "card={name}"),
         }
     }
+}
+
+/// Why pictures cannot be read from an open node.
+pub(super) fn refused(device: &Device) -> Option<String> {
+    let Ok(known) = device.capability() else { return Some("is no video device".to_owned()) };
+    let streams = captures(known.caps) && known.caps & sys::V4L2_CAP_STREAMING != 0;
+    (!streams).then(|| format!("{} ({}) gives no pictures", known.card, known.driver))
 }
 
 /// Whether pictures can be read from a node with these capabilities.

@@ -90,8 +90,13 @@ impl Relay {
     }
 }
 
-/// An output that takes `format`.
-fn open(path: &Path, format: &sys::v4l2_format) -> Result<Device, String> {
+/// Why nothing can be handed on to the node at `path`, as far as can be seen without a format.
+pub(in super::super) fn fault(path: &Path) -> Option<String> {
+    opened(path).err()
+}
+
+/// An output.
+fn opened(path: &Path) -> Result<Device, String> {
     let device = Device::open(path).map_err(|error| super::device::plain(&error))?;
     let known = device.capability().map_err(|_| "is no video device".to_owned())?;
     let writes = sys::V4L2_CAP_READWRITE;
@@ -101,6 +106,12 @@ fn open(path: &Path, format: &sys::v4l2_format) -> Result<Device, String> {
             known.card, known.driver
         ));
     }
+    Ok(device)
+}
+
+/// An output that takes `format`.
+fn open(path: &Path, format: &sys::v4l2_format) -> Result<Device, String> {
+    let device = opened(path)?;
     let wanted = single(format).ok_or("this format has several memory planes and no form with one")?;
     let mut set = wanted;
     device.set_format(&mut set).map_err(|error| format!("does not take the format: {}", error.desc()))?;
