@@ -5,7 +5,7 @@ use crate::budget::Effort;
 use crate::detect::{Defect, Detectors, Observation, Observations};
 use crate::evidence::{self, Heat, Past, Shown};
 use crate::features::{AudioAnalyzer, Depth, TransportFeatures, TransportTracker, VideoAnalyzer, VideoFeatures};
-use crate::frame::{AudioBlock, Frame};
+use crate::frame::{AudioBlock, Frame, Part};
 use crate::health::{Coverage, Rate, Signal, SourceStatus};
 use crate::ids::{IncidentIds, SourceId};
 use crate::kernels::Kernels;
@@ -42,6 +42,8 @@ pub struct Pipeline {
     detectors: Detectors,
     incidents: Incidents,
     status: SourceStatus,
+    /// Why nothing comes of a part, by [`Part`].
+    lost: [Option<String>; 3],
     rate: Rate,
     coverage: Coverage,
     effort: Effort,
@@ -70,6 +72,7 @@ impl Pipeline {
             detectors: Detectors::new(settings.detect),
             incidents: Incidents::new(settings.source, ids, &settings.incidents),
             status: SourceStatus::default(),
+            lost: Default::default(),
             rate: Rate::default(),
             coverage: Coverage::default(),
             effort: Effort::FULL,
@@ -159,11 +162,9 @@ impl Pipeline {
                 let features = self.transport.idle(stamp);
                 self.arrived(&features, alerts);
             }
-            Unit::Lost { stamp, reason } => {
-                self.status.signal = Signal::Lost;
-                self.status.reason = Some(reason);
-                self.status.fps = 0.0;
-                let features = self.transport.lost(stamp);
+            Unit::Lost { stamp, part, loss, reason } => {
+                self.lost(part, reason);
+                let features = self.transport.lost(stamp, part, loss);
                 self.arrived(&features, alerts);
             }
             Unit::Opened { stamp, format, video, audio } => {
@@ -257,7 +258,7 @@ impl Pipeline {
     }
 
     fn sound(&mut self, block: &AudioBlock, alerts: &mut Vec<Alert>) {
-        self.came();
+        self.came(Part::Sound);
         let features = self.transport.sound(block);
         self.arrived(&features, alerts);
         let Self { audio, detectors, incidents, status, said: all, tape, .. } = self;
@@ -293,12 +294,25 @@ impl Pipeline {
         if !looked {
             self.video.leave_out();
         }
-        self.came();
+        self.came(Part::Picture);
     }
 
-    fn came(&mut self) {
-        self.status.signal = Signal::Up;
-        self.status.reason = None;
+    fn lost(&mut self, part: Part, reason: String) {
+        self.lost[part as usize] = Some(reason);
+        self.status.reason = self.lost.iter().flatten().next().cloned();
+        if part != Part::Sound {
+            self.status.signal = Signal::Lost;
+            self.status.fps = 0.0;
+        }
+    }
+
+    /// Something came of this part. A source without its picture is lost, whatever is heard of it.
+    fn came(&mut self, part: Part) {
+        (self.lost[Part::Programme as usize], self.lost[part as usize]) = (None, None);
+        self.status.reason = self.lost.iter().flatten().next().cloned();
+        if self.lost[Part::Picture as usize].is_none() {
+            self.status.signal = Signal::Up;
+        }
     }
 
     fn attach_pictures(&self, alerts: &mut [Alert]) {

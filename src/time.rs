@@ -73,6 +73,11 @@ pub trait Clock: Send + Sync {
     fn mono(&self) -> Mono;
     /// Wall-clock time and whether it can be trusted.
     fn wall(&self) -> Wall;
+    /// What drivers stamp pictures and sound with (CLOCK_MONOTONIC): stands still while the machine sleeps. Compared with
+    /// such stamps alone.
+    fn driver(&self) -> Mono {
+        self.mono()
+    }
 }
 
 /// The machine's clocks.
@@ -81,16 +86,22 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn mono(&self) -> Mono {
-        use nix::time::{ClockId, clock_gettime};
         // CLOCK_BOOTTIME exists since Linux 2.6.39; without it time stands still rather than the daemon.
-        let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default();
-        Mono(now.as_nanos() as u64)
+        read(nix::time::ClockId::CLOCK_BOOTTIME)
+    }
+    fn driver(&self) -> Mono {
+        read(nix::time::ClockId::CLOCK_MONOTONIC)
     }
     #[allow(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     fn wall(&self) -> Wall {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Wall { unix_ms: since.as_millis() as i64, synced: kernel_clock_synced() }
     }
+}
+
+fn read(clock: nix::time::ClockId) -> Mono {
+    let now = nix::time::clock_gettime(clock).map(Duration::from).unwrap_or_default();
+    Mono(now.as_nanos() as u64)
 }
 
 /// Whether the kernel's clock discipline reports a synchronised clock.

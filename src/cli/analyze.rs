@@ -21,7 +21,8 @@ use std::time::Duration;
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// A file, '-' for standard input, a URL (udp:// rtp:// rtsp:// srt:// rtmp:// http:// https://), or pattern:NAME
+    /// A file, '-' for standard input, a URL (udp:// rtp:// rtsp:// srt:// rtmp:// http:// https://),
+    /// a capture device (v4l2:/dev/video0, v4l2:card=NAME, alsa:hw:1,0), or pattern:NAME
     #[arg(required_unless_present = "replay")]
     input: Option<String>,
     /// How to print what is found
@@ -113,6 +114,7 @@ fn analyze(options: &Options, input: &str) -> Result<u8, Failure> {
         reopen_after: Duration::from_secs(10),
         share: Share::default(),
         decoder: options.decoder.clone(),
+        kernels: settings.kernels,
     };
     let step = Step::from_number(options.effort);
     context.share.set_step(step);
@@ -121,7 +123,7 @@ fn analyze(options: &Options, input: &str) -> Result<u8, Failure> {
     let tape = options.features.as_deref().map(|path| recorder(path, &settings.source)).transpose()?;
     let mut analysis = Analysis::new(options, settings);
     tape.into_iter().for_each(|tape| analysis.pipeline.record(tape));
-    analysis.pipeline.set_effort(step.effort().unwrap_or(Effort::FULL));
+    analysis.pipeline.set_effort(source.left_of(step.effort().unwrap_or(Effort::FULL)));
     let pace = options.realtime.then(|| clock.clone() as Arc<dyn Clock>);
     analysis.consume(&mut source, pace.as_deref(), &stop);
     if analysis.pipeline.status().frames == 0 && analysis.blocks == 0 {

@@ -151,6 +151,7 @@ fn decode(input: &str) -> Result<BenchDecode, Failure> {
         reopen_after: Duration::from_secs(10),
         share: Share::default(),
         decoder: None,
+        kernels: Kernels::detect(),
     };
     let mut decode = BenchDecode { input: parsed.display(), ..BenchDecode::default() };
     for (step, ms) in [(Step::FULL, &mut decode.full_ms), (Step::LAST, &mut decode.key_pictures_ms)] {

@@ -49,9 +49,19 @@ pub fn check_environment(config: &Config) -> Vec<Finding> {
     }
     found.extend(writable("device.state_dir", &config.device.state_dir));
     for source in &config.sources {
-        if let Input::File(path) = &source.input {
-            let key = format!("source[{}].input", source.id);
-            found.extend(opened(&key, path, "a media file that this user may read").err());
+        let key = |name: &str| format!("source[{}].{name}", source.id);
+        match &source.input {
+            Input::File(path) => {
+                found.extend(opened(&key("input"), path, "a media file that this user may read").err());
+            }
+            Input::Capture(taps) => found.extend(taps.faults().into_iter().map(|(name, node, wrong)| {
+                let right = match name {
+                    "relay" => "an output node that this user may write to: modprobe v4l2loopback",
+                    _ => "a capture device that this user may open (group video); picket probe lists them",
+                };
+                finding(&key(name), Path::new(&node), wrong, right)
+            })),
+            Input::Stdin | Input::Url(_) | Input::Pattern(_) => {}
         }
     }
     found

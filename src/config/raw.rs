@@ -58,6 +58,8 @@ pub(super) enum Form {
     Input,
     /// A sound device beside it.
     Audio,
+    /// A device node.
+    Node,
     /// A decoder of FFmpeg's.
     Decoder,
 }
@@ -241,10 +243,13 @@ table! {
     SourceKeys {
         /// Its name in topics: 1 to 32 of a-z, 0-9 and '-'. Required.
         id: Form::SourceId;
-        /// A file, '-', udp://, rtp://, rtsp://, srt://, rtmp://, http(s):// or pattern:NAME; v4l2: not in this version. Required.
+        /// A file, '-', udp://, rtp://, rtsp://, srt://, rtmp://, http(s)://, a capture device (v4l2:/dev/video0,
+        /// v4l2:/dev/v4l/by-path/NAME, v4l2:card=NAME, alsa:hw:1,0) or pattern:NAME. Required.
         input: Form::Input;
-        /// A sound device beside a picture device, alsa:NAME. Not in this version.
+        /// The sound device that belongs to a picture device: alsa:NAME, as arecord -L lists them.
         audio: Form::Audio;
+        /// Node that frames of a picture device are handed on to, untouched: an output of v4l2loopback, which the encoder reads.
+        relay: Form::Node;
         /// Another source that shows the same programme before the encoder. Carried; this version does not compare yet.
         pair_with: Form::SourceId;
         /// A live input that sends nothing for this long is closed and opened again.
@@ -452,12 +457,16 @@ impl Form {
                 format!("a level from {least}{unit} to {most}{unit}, such as \"{example}{unit}\"")
             }
             Form::SourceId => "1 to 32 characters of a-z, 0-9 and '-', such as \"sdi-1\"".to_owned(),
-            Form::Input => "a file, '-', or a URL such as \"udp://239.1.1.1:5000\"".to_owned(),
+            Form::Input => {
+                "a file, '-', a URL such as \"udp://239.1.1.1:5000\", or a device such as \"v4l2:/dev/video0\""
+                    .to_owned()
+            }
             Form::Decoder => {
                 "a name that 'ffmpeg -decoders' lists, such as \"h264_v4l2m2m\", or no `decoder` key for software"
                     .to_owned()
             }
-            Form::Audio => "no `audio` key: sound comes with the stream of `input`".to_owned(),
+            Form::Audio => "an ALSA name, such as \"alsa:hw:1,0\"".to_owned(),
+            Form::Node => "another device node, such as \"/dev/video10\" of v4l2loopback".to_owned(),
         }
     }
 }

@@ -121,7 +121,8 @@ fn form(form: Form) -> Map<String, Value> {
         Form::SourceId => pattern("^[a-z0-9-]{1,32}$"),
         Form::Input => json!({ "type": "string", "minLength": 1 }),
         Form::Decoder => pattern("^[a-z0-9_-]+$"),
-        Form::Audio => pattern("^alsa:"),
+        Form::Audio => pattern("^alsa:."),
+        Form::Node => pattern("^/"),
     };
     match property {
         Value::Object(property) => property,

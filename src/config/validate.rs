@@ -238,13 +238,7 @@ impl Check<'_> {
         }
         let id = self.value(&keys.id, source_id);
         let input = self.input(&keys.input);
-        if let Some(audio) = keys.audio.text() {
-            let wrong = match audio.strip_prefix("alsa:") {
-                Some(_) => format!("{}: this version cannot open capture devices yet", quoted(audio)),
-                None => format!("{} is no sound device (alsa:NAME), and this version opens none yet", quoted(audio)),
-            };
-            self.wrong(&keys.audio, wrong, keys.audio.key.form.right());
-        }
+        let input = self.beside_pictures(keys, input);
         let pair_with = self.pair_with(&keys.pair_with, keys.id.text(), ids);
         let reopen_after = self.duration(&keys.reopen_after);
         let decoder = self.value(&keys.decoder, decoder);
@@ -272,6 +266,35 @@ impl Check<'_> {
                 None
             }
         }
+    }
+
+    /// `input` with the keys that stand beside a node for pictures, and beside no other input.
+    fn beside_pictures(&mut self, keys: &raw::SourceKeys, input: Option<Input>) -> Option<Input> {
+        let sound = self.value(&keys.audio, |text| match text.parse() {
+            Ok(Input::Capture(taps)) if taps.sound.is_some() => Ok(taps.sound),
+            _ => Err("is no sound device".to_owned()),
+        });
+        let relay = self.value(&keys.relay, absolute);
+        let mut input = input?;
+        match &mut input {
+            Input::Capture(taps) if taps.picture.is_some() => {
+                taps.sound = sound.flatten();
+                if taps.picture.as_ref().is_some_and(|node| relay.as_ref().is_some_and(|relay| node.is(relay))) {
+                    let wrong = "is the node that frames are read from".to_owned();
+                    self.wrong(&keys.relay, wrong, keys.relay.key.form.right());
+                }
+                taps.relay = relay;
+            }
+            other => {
+                let given = [(&keys.audio, sound.is_some()), (&keys.relay, relay.is_some())];
+                for (leaf, _) in given.into_iter().filter(|(_, good)| *good) {
+                    let wrong = format!("stands beside v4l2: alone, and the input is {}", other.display());
+                    let right = format!("no `{}` key, or an input such as \"v4l2:/dev/video0\"", leaf.key.name);
+                    self.wrong(leaf, wrong, right);
+                }
+            }
+        }
+        Some(input)
     }
 
     fn pair_with(&mut self, leaf: &Leaf, own: Option<&str>, ids: &[&str]) -> Option<SourceId> {

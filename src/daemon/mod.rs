@@ -231,6 +231,7 @@ fn watches(
             reopen_after: source.reopen_after,
             share: share.clone(),
             decoder: source.decoder.clone(),
+            kernels,
         },
         ids: IncidentIds::new(device, folder.start(), &source.id),
         heartbeat: heartbeat.clone(),

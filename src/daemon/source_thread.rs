@@ -126,7 +126,7 @@ impl<'a> Session<'a> {
         if let Some(reason) = failure {
             // For the time in between nobody watched: that is a lost source.
             let stamp = Stamp { arrived: clock.mono(), ..Stamp::default() };
-            self.take(Unit::Lost { stamp, reason });
+            self.take(Unit::lost(stamp, reason));
         }
         let mut source = Source::open_live(&watch.input, &watch.context);
         while !watch.stopped() {
@@ -136,7 +136,7 @@ impl<'a> Session<'a> {
                 self.sit_out();
                 source = Source::open_live(&watch.input, &watch.context);
             }
-            self.pipeline.set_effort(step.effort().unwrap_or(Effort::FULL));
+            self.pipeline.set_effort(source.left_of(step.effort().unwrap_or(Effort::FULL)));
             let began = thread_cpu_time();
             let unit = source.next_unit();
             let decoded = thread_cpu_time();
@@ -150,7 +150,7 @@ impl<'a> Session<'a> {
             let looked = thread_cpu_time();
             watch.context.share.add(decoded.saturating_sub(began), looked.saturating_sub(decoded));
             watch.heartbeat.beat(clock.mono());
-            self.tell_state(clock.mono());
+            self.tell_state(clock.mono(), Some(&source));
         }
         self.pipeline.stop(&mut self.alerts);
         self.flush(&*clock);
@@ -165,7 +165,7 @@ impl<'a> Session<'a> {
         while !watch.stopped() && watch.context.share.step() == Step::SUSPENDED {
             self.offer();
             watch.heartbeat.beat(clock.mono());
-            self.tell_state(clock.mono());
+            self.tell_state(clock.mono(), None);
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -191,7 +191,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn tell_state(&mut self, now: Mono) {
+    fn tell_state(&mut self, now: Mono, source: Option<&Source>) {
         let due = self.news
             || self.told.as_ref().is_none_or(|(when, last)| {
                 now.since(*when) >= STATE_EVERY || last.status.signal != self.pipeline.status().signal
@@ -202,6 +202,7 @@ impl<'a> Session<'a> {
         self.pipeline.set_clock(self.watch.context.clock.wall(), now);
         let mut state = self.pipeline.state();
         state.status.restarts = self.restarts;
+        state.status.capture = source.and_then(Source::capture);
         // A newer one follows in a second, so a full channel may drop it.
         let report = Report::State(self.watch.settings.source.clone(), Box::new(state.clone()));
         let _ = self.watch.reports.try_send(report);

@@ -238,7 +238,7 @@ mod tests {
             at = MediaTime(at.0 + ms * 1_000_000);
             let field_order = if interlaced { FieldOrder::TopFirst } else { FieldOrder::Progressive };
             let step = Some(Duration::from_millis(ms as u64));
-            let picture = Some(Arrival { at, step, damaged: false, size, field_order });
+            let picture = Some(Arrival { at, step, damaged: false, size, field_order, missing: 0 });
             let said = detector.observe(&TransportFeatures { picture, ..TransportFeatures::default() });
             told.extend(said.change.map(|change| (said.since.map_or(-1.0, MediaTime::as_secs_f64), change)));
         }

@@ -22,16 +22,21 @@ impl StreamLoss {
         let stopped = |until: Option<MediaTime>| until.filter(|&until| now.since(until) > GAP_MAX);
         let ended = features.gap_ended.filter(|(from, to)| to.since(*from) > GAP_MAX);
         let (video, audio) = (stopped(features.video_until), stopped(features.audio_until));
-        let both =
-            (features.video_until.is_none() || video.is_some()) && (features.audio_until.is_none() || audio.is_some());
+        let (no_picture, no_sound) = (video.or(features.picture_lost), audio.or(features.sound_lost));
+        let both = (features.video_until.is_none() || no_picture.is_some())
+            && (features.audio_until.is_none() || no_sound.is_some());
         // The streams of one programme stop within a moment of each other: which have stopped is known a little later.
         let quiet = |until: Option<MediaTime>| until.is_some_and(|until| now.since(until) > GAP_MAX / 2);
         let telling = (video.is_some() && audio.is_none() && quiet(features.audio_until))
             || (audio.is_some() && video.is_none() && quiet(features.video_until));
-        let since = features.unreachable_since.or(ended.map(|(from, _)| from)).or(video).or(audio);
-        let (scope, phrase) = match (features.unreachable_since, video, audio) {
-            (Some(_), _, _) => (Scope::Programme, "source cannot be reached"),
+        // Of separate devices each is known to be away as soon as it is.
+        let known = features.unreachable_since.or(features.picture_lost).or(features.sound_lost);
+        let since = features.unreachable_since.or(ended.map(|(from, _)| from)).or(no_picture).or(no_sound);
+        let (scope, phrase) = match (features.unreachable_since, no_picture, no_sound) {
+            (Some(_), _, _) => (Scope::Programme, features.loss.phrase()),
+            _ if both && known.is_some() => (Scope::Programme, features.loss.phrase()),
             _ if ended.is_some() || both => (Scope::Programme, "nothing arrives"),
+            (_, Some(_), _) if features.picture_lost.is_some() => (Scope::Picture, features.loss.phrase()),
             (_, Some(_), _) => (Scope::Picture, "no picture arrives"),
             (_, None, Some(_)) => (Scope::Sound, "no sound arrives"),
             (_, None, None) => (Scope::Programme, "nothing arrives"),
@@ -45,7 +50,7 @@ impl StreamLoss {
             defect: Defect::StreamLoss,
             scope,
             presence: match since {
-                Some(_) if telling && features.unreachable_since.is_none() => Presence::Unclear,
+                Some(_) if telling && known.is_none() => Presence::Unclear,
                 Some(_) => Presence::Present,
                 None => Presence::Absent,
             },
@@ -113,6 +118,19 @@ mod tests {
         let mut lost = features(10.0, 9.9, 9.9);
         lost.unreachable_since = Some(MediaTime::from_secs_f64(9.9));
         assert_eq!(said(lost), (Presence::Present, Scope::Programme, 9.9));
+    }
+
+    #[test]
+    fn a_part_that_is_known_to_be_away_is_a_loss_at_once_and_for_its_reason() {
+        let at = |seconds| Some(MediaTime::from_secs_f64(seconds));
+        let mut lost = features(10.0, 9.9, 9.95);
+        (lost.picture_lost, lost.loss) = (at(9.9), crate::frame::Loss::NoSignal);
+        assert_eq!(said(lost), (Presence::Present, Scope::Picture, 9.9));
+        assert_eq!(StreamLoss::default().observe(&lost).phrase, "no signal at the input");
+        lost.sound_lost = at(9.95);
+        assert_eq!(said(lost), (Presence::Present, Scope::Programme, 9.9));
+        lost.picture_lost = None;
+        assert_eq!(said(lost), (Presence::Present, Scope::Sound, 9.95));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What arrives and what does not: gaps in picture and sound, on the source's own axis.
 
-use crate::frame::{AudioBlock, ClockJump, FieldOrder, Frame};
+use crate::frame::{AudioBlock, ClockJump, FieldOrder, Frame, Loss, Part};
 use crate::time::{MediaTime, Stamp};
 use std::time::Duration;
 
@@ -11,6 +11,12 @@ pub struct TransportFeatures {
     pub stamp: Stamp,
     /// Set while the source cannot be reached: since when.
     pub unreachable_since: Option<MediaTime>,
+    /// Set while picture and sound come separate ways and it is known that the picture does not: since when.
+    pub picture_lost: Option<MediaTime>,
+    /// As `picture_lost`, of the sound.
+    pub sound_lost: Option<MediaTime>,
+    /// Why, of what was lost last.
+    pub loss: Loss,
     /// End of the last picture, where pictures are expected.
     pub video_until: Option<MediaTime>,
     /// End of the last sound, where sound is expected.
@@ -40,6 +46,8 @@ pub struct Arrival {
     pub size: (u32, u32),
     /// Field order, as flagged.
     pub field_order: FieldOrder,
+    /// Pictures that the source counted before this one, and that did not come.
+    pub missing: u16,
 }
 
 /// A stream is joined at its next key picture, which may be as far away as the longest GOP in use.
@@ -67,10 +75,19 @@ impl TransportTracker {
         self.interrupted(stamp)
     }
 
-    /// The source cannot be reached.
-    pub fn lost(&mut self, stamp: Stamp) -> TransportFeatures {
-        let until = self.now.video_until.or(self.now.audio_until);
-        self.now.unreachable_since.get_or_insert(until.unwrap_or(stamp.at));
+    /// The source, or a part of it, cannot be reached.
+    pub fn lost(&mut self, stamp: Stamp, part: Part, loss: Loss) -> TransportFeatures {
+        let TransportFeatures { video_until, audio_until, .. } = self.now;
+        let (since, until) = match part {
+            Part::Programme => (&mut self.now.unreachable_since, video_until.or(audio_until)),
+            Part::Picture => (&mut self.now.picture_lost, video_until),
+            Part::Sound => (&mut self.now.sound_lost, audio_until),
+        };
+        // What was to come at first may have been expected for later than now.
+        since.get_or_insert(until.map_or(stamp.at, |until| until.min(stamp.at)));
+        if part != Part::Sound || self.now.picture_lost.is_none() {
+            self.now.loss = loss;
+        }
         self.seen(stamp)
     }
 
@@ -94,7 +111,7 @@ impl TransportTracker {
         let gap = self.now.video_until.map(|until| (until, at));
         // A picture lasts until the next; how long this one will, the step before it tells.
         self.now.video_until = Some(at.plus(step.min(LASTS_MAX)));
-        self.now.unreachable_since = None;
+        (self.now.unreachable_since, self.now.picture_lost) = (None, None);
         let mut features = self.seen(frame.stamp);
         features.gap_ended = gap;
         features.picture = Some(Arrival {
@@ -103,6 +120,7 @@ impl TransportTracker {
             damaged: frame.info.decode.any(),
             size: (frame.info.width as u32, frame.info.height as u32),
             field_order: frame.info.field_order,
+            missing: frame.info.missing,
         });
         features
     }
@@ -111,7 +129,7 @@ impl TransportTracker {
     pub fn passed(&mut self, stamp: Stamp) -> TransportFeatures {
         let gap = self.now.video_until.map(|until| (until, stamp.at));
         self.now.video_until = self.now.video_until.max(Some(stamp.at.plus(LASTS_MAX)));
-        self.now.unreachable_since = None;
+        (self.now.unreachable_since, self.now.picture_lost) = (None, None);
         let mut features = self.interrupted(stamp);
         features.gap_ended = gap;
         features
@@ -123,7 +141,7 @@ impl TransportTracker {
         let length = Duration::from_secs_f64(block.frames() as f64 / f64::from(block.rate.max(1)));
         let gap = self.now.audio_until.map(|until| (until, at));
         self.now.audio_until = Some(at.plus(length));
-        self.now.unreachable_since = None;
+        (self.now.unreachable_since, self.now.sound_lost) = (None, None);
         let mut features = self.seen(block.stamp);
         features.gap_ended = gap;
         features.sound = Some((at, block.rate, block.channels));
@@ -180,11 +198,23 @@ mod tests {
         let mut tracker = TransportTracker::default();
         tracker.opened(stamp(0), false, true);
         tracker.sound(&block(0));
-        tracker.lost(stamp(5_000));
+        tracker.lost(stamp(5_000), Part::Programme, Loss::Unreachable);
         assert_eq!(tracker.opened(stamp(9_000), false, true).unreachable_since, Some(MediaTime(100_000_000)));
         let features = tracker.sound(&block(9_500));
         assert_eq!(features.unreachable_since, None);
         assert_eq!(features.gap_ended, Some((MediaTime(100_000_000), MediaTime(9_500_000_000))));
+    }
+
+    #[test]
+    fn a_picture_that_is_lost_alone_is_found_by_pictures_alone() {
+        let mut tracker = TransportTracker::default();
+        tracker.opened(stamp(0), true, true);
+        tracker.passed(stamp(0));
+        tracker.lost(stamp(1_000), Part::Picture, Loss::NoSignal);
+        let features = tracker.sound(&block(1_000));
+        assert_eq!((features.picture_lost, features.loss), (Some(MediaTime(1_000_000_000)), Loss::NoSignal));
+        assert_eq!(features.unreachable_since, None);
+        assert_eq!(tracker.passed(stamp(2_000)).picture_lost, None);
     }
 
     #[test]

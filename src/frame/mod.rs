@@ -36,10 +36,10 @@ impl Range {
     }
 }
 
-/// What transport and decoder told about a picture. All zero for captured and generated pictures.
+/// What transport and decoder, or the capture device, told about a picture. All zero for generated pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DecodeEvidence {
-    /// The decoder marked the picture itself as damaged.
+    /// The decoder or the capture device marked the picture itself as damaged.
     pub corrupt: bool,
     /// The decoder concealed errors, lacked a reference or met an invalid bit stream in this picture.
     pub concealed: bool,
@@ -73,6 +73,8 @@ pub struct PictureInfo {
     pub intra: bool,
     /// What transport and decoder told.
     pub decode: DecodeEvidence,
+    /// Pictures that the source counted between the one before and this one, and that did not come.
+    pub missing: u16,
 }
 
 impl PictureInfo {
@@ -86,6 +88,7 @@ impl PictureInfo {
             field_order: FieldOrder::Progressive,
             intra: false,
             decode: DecodeEvidence::default(),
+            missing: 0,
         }
     }
 }
@@ -174,6 +177,53 @@ impl Samples for Arc<OwnedSamples> {
     fn plane(&self, index: usize) -> Option<(&[u8], usize)> {
         self.as_ref().plane(index)
     }
+}
+
+/// Why nothing comes of a source, or of a part of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Loss {
+    /// It cannot be opened, or broke off.
+    #[default]
+    Unreachable,
+    /// The device is not there.
+    Gone,
+    /// Another process holds the device.
+    Busy,
+    /// Nothing is plugged in, or what is has no power.
+    NoPower,
+    /// Something is plugged in and sends nothing.
+    NoSignal,
+    /// The receiver does not hold what comes.
+    NoLock,
+    /// The receiver cannot take what comes.
+    OutOfRange,
+}
+
+impl Loss {
+    /// In words, for people.
+    pub fn phrase(self) -> &'static str {
+        match self {
+            Loss::Unreachable => "source cannot be reached",
+            Loss::Gone => "capture device is gone",
+            Loss::Busy => "capture device is in use by another process",
+            Loss::NoPower => "nothing is connected to the input",
+            Loss::NoSignal => "no signal at the input",
+            Loss::NoLock => "no lock on the signal at the input",
+            Loss::OutOfRange => "signal at the input is out of the device's range",
+        }
+    }
+}
+
+/// Which part of a source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    #[default]
+    Programme,
+    /// The picture alone: sound comes another way.
+    Picture,
+    /// The sound alone.
+    Sound,
 }
 
 /// The clock of a stream was set anew.

@@ -24,6 +24,45 @@ pub enum Signal {
     Lost,
 }
 
+/// What a tap on capture devices counted since it was opened.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CaptureStatus {
+    /// Pictures that the driver counted and did not deliver.
+    pub missing: u64,
+    /// Pictures that were lost because they were not fetched in time: ours, not the device's.
+    pub late: u64,
+    /// Pictures that the driver marked as damaged, or that were not whole.
+    pub flagged: u64,
+    /// Time stamps of the driver that went back or ran ahead.
+    pub jumps: u64,
+    /// Times that the stream was started again.
+    pub restarts: u64,
+    /// Overruns of the sound device.
+    pub xruns: u64,
+    /// Samples of sound that are missing, per channel.
+    pub sound_lost: u64,
+    /// How much faster pictures come than their format says, parts per million.
+    pub picture_ppm: Option<f64>,
+    /// How much faster samples of sound come than their rate says, parts per million.
+    pub sound_ppm: Option<f64>,
+    /// How far sound has run ahead of the picture by that since both are there, for whoever counts pictures and samples
+    /// instead of looking at stamps; ms.
+    pub skew_ms: Option<f64>,
+    /// The node that frames are handed on to, where there is one.
+    pub relay: Option<RelayStatus>,
+}
+
+/// What became of frames that are handed on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RelayStatus {
+    /// Taken by the output.
+    pub passed: u64,
+    /// Not taken.
+    pub lost: u64,
+    /// Why it takes none.
+    pub trouble: Option<String>,
+}
+
 /// What a source thread tells of itself, once per second and when `signal` changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceStatus {
@@ -55,6 +94,8 @@ pub struct SourceStatus {
     pub reconnects: u64,
     /// Times the source's thread was restarted after a panic, since the start.
     pub restarts: u64,
+    /// Of a tap on capture devices.
+    pub capture: Option<CaptureStatus>,
 }
 
 impl Default for SourceStatus {
@@ -74,6 +115,7 @@ impl Default for SourceStatus {
             errors: 0,
             reconnects: 0,
             restarts: 0,
+            capture: None,
         }
     }
 }

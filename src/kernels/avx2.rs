@@ -1,12 +1,18 @@
 //! x86-64 with AVX2: two cells per step.
 
 use super::samples::{Column, Samples};
-use super::{Band, CELL, Kernels, Level, LumaCell, PHASES, Steps, Strip, scalar};
+use super::{Band, CELL, Kernels, Level, LumaCell, PHASES, Steps, Strip, scalar, unpack};
 use std::arch::x86_64::*;
 
 /// `None` on processors without AVX2.
 pub(super) fn kernels() -> Option<Kernels> {
-    std::is_x86_feature_detected!("avx2").then_some(Kernels { level: Level::Avx2, luma, glance, sums })
+    std::is_x86_feature_detected!("avx2").then_some(Kernels {
+        level: Level::Avx2,
+        luma,
+        glance,
+        sums,
+        unpack: unpack::avx2::UNPACK,
+    })
 }
 
 /// Cells per vector.

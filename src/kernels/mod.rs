@@ -40,6 +40,9 @@ mod neon;
 mod scalar;
 #[cfg(test)]
 mod tests;
+mod unpack;
+
+pub use unpack::LumaAt;
 
 use crate::frame::Plane;
 use std::str::FromStr;
@@ -293,6 +296,7 @@ pub struct Kernels {
     luma: LumaFn,
     glance: GlanceFn,
     sums: SumFn,
+    unpack: unpack::Unpack,
 }
 
 impl std::fmt::Debug for Kernels {
@@ -340,6 +344,21 @@ impl Kernels {
     pub fn sums(&self, strip: &Strip<'_>, out: &mut [u16]) {
         assert_eq!(out.len(), strip.steps());
         (self.sums)(strip, out);
+    }
+
+    /// Takes a row of packed 4:2:2 apart. `row` has 4 bytes for each two samples of `luma`, begun pairs included, and may be
+    /// longer; `first` and `second` are the chroma samples in the order in which they stand there.
+    pub fn packed(&self, row: &[u8], at: LumaAt, luma: &mut [u8], first: &mut [u8], second: &mut [u8]) {
+        let half = luma.len().div_ceil(2);
+        assert!(row.len() >= 4 * half && first.len() == half && second.len() == half, "the row and its planes differ");
+        (self.unpack.packed)(&row[..4 * half], at, luma, first, second);
+    }
+
+    /// Takes a row of pairs of bytes apart. `row` may be longer.
+    pub fn pairs(&self, row: &[u8], first: &mut [u8], second: &mut [u8]) {
+        let count = first.len();
+        assert!(row.len() >= 2 * count && second.len() == count, "the row and its planes differ");
+        (self.unpack.pairs)(&row[..2 * count], first, second);
     }
 }
 

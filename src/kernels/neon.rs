@@ -1,12 +1,12 @@
 //! AArch64 Advanced SIMD: one cell per step. Every AArch64 processor that runs Linux has it.
 
 use super::samples::{Column, Samples};
-use super::{Band, CELL, Kernels, Level, LumaCell, PHASES, Steps, Strip, scalar};
+use super::{Band, CELL, Kernels, Level, LumaCell, PHASES, Steps, Strip, scalar, unpack};
 use std::arch::aarch64::*;
 
 /// Always there.
 pub(super) fn kernels() -> Option<Kernels> {
-    Some(Kernels { level: Level::Neon, luma, glance, sums })
+    Some(Kernels { level: Level::Neon, luma, glance, sums, unpack: unpack::neon::UNPACK })
 }
 
 /// Samples left of a cell from which upright lines are looked at.

@@ -1,9 +1,10 @@
 //! The reference: written to be read. The other versions must agree with it bit for bit.
 
-use super::{Band, CELL, Kernels, Level, LumaCell, PHASES, Steps, Strip};
+use super::{Band, CELL, Kernels, Level, LumaCell, PHASES, Steps, Strip, unpack};
 use std::ops::Range;
 
-pub(super) const KERNELS: Kernels = Kernels { level: Level::Scalar, luma, glance, sums };
+pub(super) const KERNELS: Kernels =
+    Kernels { level: Level::Scalar, luma, glance, sums, unpack: unpack::scalar::UNPACK };
 
 fn luma(band: &Band<'_>, cells: &mut [LumaCell], steps: &mut Steps<'_>) {
     luma_from(band, 0, cells, steps);

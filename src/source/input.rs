@@ -1,6 +1,6 @@
 //! What can stand as `input =` and as INPUT on the command line.
 
-use super::Pattern;
+use super::{Pattern, Taps, capture};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -13,6 +13,8 @@ pub enum Input {
     Stdin,
     /// A stream, whole URL.
     Url(String),
+    /// Capture devices of this box.
+    Capture(Box<Taps>),
     /// A built-in scripted signal.
     Pattern(Pattern),
 }
@@ -26,9 +28,12 @@ pub enum InputError {
     /// A scheme that Picket does not read.
     #[error("{0}: unknown kind of input; known: {known}", known = Input::SCHEMES.join(", "))]
     Scheme(String),
-    /// Capture comes with later work.
-    #[error("{0}: this version cannot open capture devices yet")]
-    Capture(String),
+    /// No node.
+    #[error("{0}: names no node: give v4l2:/dev/video0, v4l2:/dev/v4l/by-path/NAME or v4l2:card=NAME")]
+    Node(String),
+    /// No ALSA name.
+    #[error("{0}: names no sound device: give an ALSA name, such as alsa:hw:1,0")]
+    Sound(String),
     /// No such pattern.
     #[error("pattern:{0}: no such pattern; known: {known}", known = Pattern::NAMES.join(", "))]
     Pattern(String),
@@ -41,21 +46,22 @@ pub enum InputError {
 }
 
 impl Input {
-    /// Schemes of streams that FFmpeg opens for us.
-    pub const SCHEMES: [&'static str; 8] =
-        ["udp://", "rtp://", "rtsp://", "srt://", "rtmp://", "http://", "https://", "pattern:"];
+    /// What inputs begin with that are no files.
+    pub const SCHEMES: [&'static str; 10] =
+        ["udp://", "rtp://", "rtsp://", "srt://", "rtmp://", "http://", "https://", "v4l2:", "alsa:", "pattern:"];
 
     /// Whether it arrives in real time by itself.
     pub fn paces_itself(&self) -> bool {
         match self {
             Input::Url(url) => !url.starts_with("http"),
+            Input::Capture(_) => true,
             Input::File(_) | Input::Stdin | Input::Pattern(_) => false,
         }
     }
 
     /// Whether its pictures come out of a decoder, which could do less.
     pub fn is_decoded(&self) -> bool {
-        !matches!(self, Input::Pattern(_))
+        !matches!(self, Input::Pattern(_) | Input::Capture(_))
     }
 
     /// The port on which it listens for datagrams of a stream, if it does.
@@ -71,6 +77,7 @@ impl Input {
             Input::File(path) => path.display().to_string(),
             Input::Stdin => "standard input".to_owned(),
             Input::Url(url) => redact(url),
+            Input::Capture(taps) => taps.to_string(),
             Input::Pattern(pattern) => format!("pattern:{}", pattern.name()),
         }
     }
@@ -106,8 +113,12 @@ impl FromStr for Input {
         if let Some(name) = text.strip_prefix("pattern:") {
             return Pattern::by_name(name).map(Input::Pattern).ok_or_else(|| InputError::Pattern(name.to_owned()));
         }
-        if text.starts_with("v4l2:") || text.starts_with("alsa:") {
-            return Err(InputError::Capture(text.to_owned()));
+        if let Some(taps) = capture::parse(text) {
+            let fault = |fault| match fault {
+                capture::Fault::Picture => InputError::Node(text.to_owned()),
+                capture::Fault::Sound => InputError::Sound(text.to_owned()),
+            };
+            return taps.map(|taps| Input::Capture(Box::new(taps))).map_err(fault);
         }
         let Some((scheme, rest)) = text.split_once("://") else { return Ok(Input::File(PathBuf::from(text))) };
         if scheme == "file" {
@@ -141,7 +152,6 @@ mod tests {
         assert_eq!("".parse::<Input>(), Err(InputError::Empty));
         assert!(matches!("gopher://x".parse::<Input>(), Err(InputError::Scheme(_))));
         assert!(matches!("pattern:nope".parse::<Input>(), Err(InputError::Pattern(_))));
-        assert!(matches!("v4l2:/dev/video0".parse::<Input>(), Err(InputError::Capture(_))));
         assert!(matches!("udp://".parse::<Input>(), Err(InputError::Host(_))));
         for bad in ["udp://127.0.0.1", "srt://h/x", "rtsp://h:99999/x", "http://h:0/", "udp://[::1]"] {
             assert!(matches!(bad.parse::<Input>(), Err(InputError::Port(_))), "{bad}");
@@ -151,6 +161,25 @@ mod tests {
         {
             assert!(matches!(good.parse::<Input>(), Ok(Input::Url(_))), "{good}");
         }
+    }
+
+    #[test]
+    fn capture_devices_are_named() {
+        let shown = |text: &str| text.parse::<Input>().map(|input| input.display());
+        for good in [
+            "v4l2:/dev/video0",
+            "v4l2:/dev/v4l/by-path/pci-0000:00:14.0-usb-0:1:1.0-video-index0",
+            "v4l2:card=HD, Inc",
+            "alsa:hw:1,0",
+        ] {
+            assert_eq!(shown(good), Ok(good.to_owned()));
+        }
+        let Ok(Input::Capture(taps)) = "v4l2:/dev/video0,timings=/dev/v4l-subdev2".parse() else { panic!("taps") };
+        assert_eq!(taps.receiver, Some("/dev/v4l-subdev2".into()));
+        for bad in ["v4l2:", "v4l2:video0", "v4l2:card=", "v4l2:/dev/video0,timings=x"] {
+            assert_eq!(shown(bad), Err(InputError::Node(bad.to_owned())));
+        }
+        assert_eq!(shown("alsa:"), Err(InputError::Sound("alsa:".to_owned())));
     }
 
     #[test]

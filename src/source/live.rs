@@ -88,7 +88,7 @@ impl Live {
                     self.decoder.feed(&parcel, &mut self.timeline, &mut self.queue);
                 }
                 Ok(Message::Opened(found)) => return self.opened(*found),
-                Ok(Message::Closed(reason)) => return Unit::Lost { stamp: self.stamp(), reason },
+                Ok(Message::Closed(reason)) => return Unit::lost(self.stamp(), reason),
                 Err(RecvTimeoutError::Timeout) => return Unit::Idle(self.stamp()),
                 Err(RecvTimeoutError::Disconnected) => return Unit::End,
             }

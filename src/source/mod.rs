@@ -2,6 +2,7 @@
 //!
 //! A source is pulled by one thread. Lost signal, damaged pictures and missing time stamps are data ([`Unit`]), not errors.
 
+mod capture;
 mod drops;
 mod ffmpeg;
 mod input;
@@ -11,6 +12,7 @@ mod pattern;
 mod reconnect;
 mod timeline;
 
+pub use capture::{Capture, Node, Taps};
 pub use ffmpeg::{HARDWARE_DECODERS, has_video_decoder, library_versions, silence_library_log};
 pub use input::Input;
 pub use live::Live;
@@ -18,8 +20,10 @@ pub use offline::Offline;
 pub use pattern::{Pattern, PatternSource};
 pub use reconnect::Backoff;
 
-use crate::budget::Share;
-use crate::frame::{AudioBlock, ClockJump, Frame};
+use crate::budget::{Effort, Share};
+use crate::frame::{AudioBlock, ClockJump, Frame, Loss, Part};
+use crate::health::CaptureStatus;
+use crate::kernels::Kernels;
 use crate::time::{Clock, Stamp};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,16 +37,21 @@ pub enum Unit {
     Video(Frame),
     /// A block of sound.
     Audio(AudioBlock),
-    /// A picture came that was not decoded, to keep to the budget.
+    /// A picture came that was not decoded, or was not read, to keep to the budget.
     Passed(Stamp),
     /// The clock of a stream jumps here. What comes stays on the same axis.
     Jump(Stamp, ClockJump),
     /// Nothing arrived for a while (live sources, several times per second).
     Idle(Stamp),
-    /// The source cannot be reached; it is being opened again. Repeated for each failed attempt.
+    /// Nothing comes of the source, or of a part of it, which is being opened again. Told for each failed attempt, or for
+    /// each other reason.
     Lost {
         /// When.
         stamp: Stamp,
+        /// Of what.
+        part: Part,
+        /// Which kind of trouble.
+        loss: Loss,
         /// Why, in English.
         reason: String,
     },
@@ -61,6 +70,13 @@ pub enum Unit {
     Format(String),
     /// The input ended, as files do.
     End,
+}
+
+impl Unit {
+    /// All of a source cannot be reached.
+    pub fn lost(stamp: Stamp, reason: String) -> Self {
+        Unit::Lost { stamp, part: Part::Programme, loss: Loss::Unreachable, reason }
+    }
 }
 
 /// What a source cannot be opened with. Exit code 3.
@@ -87,7 +103,7 @@ pub enum Error {
     /// FFmpeg found neither picture nor sound in it.
     #[error("{0}: not a media file, or of a kind that Picket does not read")]
     NotMedia(String),
-    /// FFmpeg could not open it.
+    /// FFmpeg, or the driver of a capture device, could not open it.
     #[error("{input}: cannot be opened: {reason}")]
     Open {
         /// The input without credentials.
@@ -115,6 +131,8 @@ pub struct Context {
     pub share: Share,
     /// Name of the video decoder that is tried first.
     pub decoder: Option<String>,
+    /// Takes samples of capture devices apart.
+    pub kernels: Kernels,
 }
 
 /// An open source.
@@ -123,15 +141,19 @@ pub enum Source {
     Offline(Box<Offline>),
     /// In real time, reconnecting for ever.
     Live(Box<Live>),
+    /// Capture devices.
+    Capture(Box<Capture>),
     /// Scripted.
     Pattern(PatternSource),
 }
 
 impl Source {
-    /// Opens `input` to be read once, as fast as it decodes. Blocks; fails when it cannot be opened.
+    /// Opens `input` to be read once, as fast as it decodes. Blocks; fails when it cannot be opened. Capture devices have no
+    /// end and give no more than they have: they are watched in real time.
     pub fn open_offline(input: &Input, context: &Context) -> Result<Self, Error> {
         Ok(match input {
             Input::Pattern(pattern) => Source::Pattern(PatternSource::new(*pattern, None)),
+            Input::Capture(taps) => Source::Capture(Box::new(Capture::open((**taps).clone(), context)?)),
             media => Source::Offline(Box::new(Offline::open(media, context)?)),
         })
     }
@@ -140,6 +162,7 @@ impl Source {
     pub fn open_live(input: &Input, context: &Context) -> Self {
         match input {
             Input::Pattern(pattern) => Source::Pattern(PatternSource::new(*pattern, Some(context.clone()))),
+            Input::Capture(taps) => Source::Capture(Box::new(Capture::new((**taps).clone(), context.clone()))),
             media => Source::Live(Box::new(Live::start(media.clone(), context.clone()))),
         }
     }
@@ -149,6 +172,7 @@ impl Source {
         match self {
             Source::Offline(source) => source.next_unit(),
             Source::Live(source) => source.next_unit(),
+            Source::Capture(source) => source.next_unit(),
             Source::Pattern(source) => source.next_unit(),
         }
     }
@@ -158,6 +182,7 @@ impl Source {
         match self {
             Source::Offline(source) => source.errors(),
             Source::Live(source) => source.errors(),
+            Source::Capture(source) => source.errors(),
             Source::Pattern(_) => 0,
         }
     }
@@ -166,7 +191,23 @@ impl Source {
     pub fn failure(&self) -> Option<String> {
         match self {
             Source::Offline(source) => source.failure(),
-            Source::Live(_) | Source::Pattern(_) => None,
+            Source::Live(_) | Source::Capture(_) | Source::Pattern(_) => None,
+        }
+    }
+
+    /// What its capture devices told, where it has any.
+    pub fn capture(&self) -> Option<CaptureStatus> {
+        match self {
+            Source::Capture(source) => Some(source.status()),
+            Source::Offline(_) | Source::Live(_) | Source::Pattern(_) => None,
+        }
+    }
+
+    /// What is left of `effort` to those who look, when the source leaves out pictures by itself.
+    pub fn left_of(&self, effort: Effort) -> Effort {
+        match self {
+            Source::Capture(source) => source.left_of(effort),
+            Source::Offline(_) | Source::Live(_) | Source::Pattern(_) => effort,
         }
     }
 }

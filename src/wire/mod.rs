@@ -1,19 +1,22 @@
 //! What is told to the world: topics and JSON bodies, one encoder for MQTT and for `analyze` (contract, events and mqtt).
 
+mod capture;
 mod event;
 mod report;
 mod schema;
 mod status;
 mod topic;
+mod verdict;
 
 pub use event::{Teller, cleared_by_restart, event};
 pub use report::{BenchDecode, BenchFit, BenchLook, BenchReport, Summary, bench, document, summary};
 pub use schema::{NAMES as SCHEMA_NAMES, schema};
 pub use status::{
-    BrokerHealth, BudgetHealth, Device, Hold, Info, OpenIncident, SourceHealth, SourceState, SpoolHealth, Verdict,
-    class, health, holds, info, state, status,
+    BrokerHealth, BudgetHealth, Device, Hold, Info, OpenIncident, SourceHealth, SourceState, SpoolHealth, class,
+    health, holds, info, state, status,
 };
 pub use topic::Topics;
+pub use verdict::Verdict;
 
 use crate::ids::BootId;
 use crate::time::{Mono, Wall};

@@ -1,5 +1,7 @@
 //! Retained documents and health (contract, mqtt): status, info, state, health.
 
+use super::capture::CaptureBody;
+use super::verdict::Verdict;
 use super::{MINOR_VERSION, Made, encoded, rfc3339, rounded};
 use crate::alert::Candidate;
 use crate::budget::{Grant, Reason};
@@ -139,34 +141,6 @@ pub fn info(made: &Made, device: &Device, start: u32, kernels: &str, sources: &[
     })
 }
 
-/// One word for a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Watched, nothing wrong.
-    Ok,
-    /// A minor or warning incident is open.
-    Warning,
-    /// A major or critical incident is open.
-    Alert,
-    /// Nothing arrives.
-    Lost,
-    /// Not watched yet: the first connection is under way.
-    Off,
-}
-
-impl Verdict {
-    /// As it stands in messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Verdict::Ok => "ok",
-            Verdict::Warning => "warning",
-            Verdict::Alert => "alert",
-            Verdict::Lost => "lost",
-            Verdict::Off => "off",
-        }
-    }
-}
-
 /// An open incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenIncident {
@@ -267,6 +241,9 @@ pub(super) struct StateBody<'a> {
     /// True peak of the last 100 ms, dBTP.
     #[serde(skip_serializing_if = "Option::is_none")]
     true_peak_dbtp: Option<f64>,
+    /// What capture devices told since they were opened, where the source is a tap on such.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capture: Option<CaptureBody<'a>>,
 }
 
 /// The body of a source's `state`.
@@ -297,6 +274,7 @@ pub fn state(made: &Made, source: &SourceState) -> Vec<u8> {
         short_term_lufs: status.loudness.map(|loudness| rounded(loudness[1])),
         integrated_lufs: status.loudness.map(|loudness| rounded(loudness[2])),
         true_peak_dbtp: status.true_peak_dbtp.map(rounded),
+        capture: status.capture.as_ref().map(CaptureBody::of),
     })
 }
 

@@ -16,7 +16,7 @@ use picket::detect::{Detectors, Observations};
 use picket::features::{AudioAnalyzer, Depth, VideoAnalyzer};
 use picket::frame::{AudioBlock, Frame, OwnedSamples, PictureInfo, Plane, Samples};
 use picket::health::thread_cpu_time;
-use picket::kernels::{Band, CELL, Kernels, LumaCell};
+use picket::kernels::{Band, CELL, Kernels, LumaAt, LumaCell};
 use picket::time::{MediaTime, Stamp};
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -29,8 +29,8 @@ const COLD: usize = 48;
 /// 6 MB.
 const HOT: usize = 2;
 const ROUNDS: usize = 9;
-const NAMES: [&str; 8] =
-    ["sum_luma", "sad_luma", "floor2", "light_kernel", "light", "full", "light_detect", "full_detect"];
+const NAMES: [&str; 9] =
+    ["sum_luma", "sad_luma", "floor2", "unpack", "light_kernel", "light", "full", "light_detect", "full_detect"];
 
 type Picture = Arc<OwnedSamples>;
 
@@ -66,6 +66,8 @@ struct Candidate {
     name: &'static str,
     kernels: Kernels,
     cells: Vec<LumaCell>,
+    /// Planes of a captured 4:2:2 picture.
+    planes: [Vec<u8>; 3],
     video: VideoAnalyzer,
     detectors: Detectors,
     n: usize,
@@ -75,7 +77,8 @@ impl Candidate {
     fn new(name: &'static str) -> Self {
         let kernels = Kernels::detect();
         let (cells, video) = (vec![LumaCell::default(); WIDTH / CELL], VideoAnalyzer::new(kernels));
-        Self { name, kernels, cells, video, detectors: Detectors::default(), n: 0 }
+        let planes = [WIDTH, WIDTH / 2, WIDTH / 2].map(|width| vec![0; width * HEIGHT]);
+        Self { name, kernels, cells, planes, video, detectors: Detectors::default(), n: 0 }
     }
 
     fn show(&mut self, pictures: &[Picture]) {
@@ -91,6 +94,7 @@ impl Candidate {
                 floor::sum(plane(now, 1)),
                 floor::sum(plane(now, 2)),
             ))),
+            "unpack" => self.unpack(now, before),
             "light_kernel" => self.glance(now, before),
             "light" | "full" => drop(black_box(self.video.look(frame(now, n), depth).luma_mean)),
             _ => {
@@ -103,6 +107,17 @@ impl Candidate {
 }
 
 impl Candidate {
+    /// What a capture device's UYVY costs before it is looked at: as many bytes as one picture has, from two.
+    fn unpack(&mut self, now: &Picture, before: &Picture) {
+        let [luma, cb, cr] = &mut self.planes;
+        let rows = plane(now, 0).chunks_exact(2 * WIDTH).chain(plane(before, 0).chunks_exact(2 * WIDTH));
+        let chroma = cb.chunks_exact_mut(WIDTH / 2).zip(cr.chunks_exact_mut(WIDTH / 2));
+        for ((row, luma), (cb, cr)) in rows.zip(luma.chunks_exact_mut(WIDTH)).zip(chroma) {
+            self.kernels.packed(row, LumaAt::Odd, luma, cb, cr);
+        }
+        black_box(&self.planes);
+    }
+
     /// The light kernel alone, without what is made of its sums.
     fn glance(&mut self, now: &Picture, before: &Picture) {
         let luma = |picture| Plane::new(plane(picture, 0), WIDTH, HEIGHT, WIDTH).expect("it fits");

@@ -63,7 +63,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("tokio", &["daemon/", "mqtt/"]),
     ("toml", &["config/"]),
     ("tracing_subscriber", &["cli/run.rs"]),
-    ("v4l", &["source/v4l2.rs"]),
+    ("v4l", &["source/capture/"]),
 ];
 
 const FUNCTION_LINES_MAX: usize = 70;

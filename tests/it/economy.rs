@@ -29,6 +29,7 @@ fn clip(folder: &Path, name: &str, seconds: u32, coder: &[&str]) -> String {
 
 fn context(share: &Share, decoder: Option<&str>) -> Context {
     Context {
+        kernels: picket::kernels::Kernels::detect(),
         clock: Arc::new(SystemClock),
         stop: Arc::new(AtomicBool::new(false)),
         seed: 1,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::detect::Defect;
+use crate::source::Input;
 use serde_json::Value;
 
 const SHIPPED: &str = include_str!("../../../systemd/picket.toml");
@@ -67,17 +68,15 @@ fn the_shipped_file_is_right_with_and_without_its_comment_marks() {
 }
 
 #[test]
-fn the_contracts_example_is_understood_but_for_capture_devices() {
+fn the_contracts_example_is_understood() {
     assert_eq!(schema_faults(CONTRACT), [""; 0]);
-    let mistakes = only(CONTRACT).expect_err("capture devices");
-    let told: Vec<_> = mistakes.iter().map(|mistake| (mistake.key.as_str(), mistake.wrong.as_str())).collect();
-    let expected = [
-        ("source[sdi-1].input", "v4l2:/dev/video0: this version cannot open capture devices yet"),
-        ("source[sdi-1].audio", "\"alsa:hw:1,0\": this version cannot open capture devices yet"),
-    ];
-    assert_eq!(told, expected);
-    let streams = CONTRACT.replace("v4l2:/dev/video0", "udp://239.1.1.1:5001").replace("audio =", "# audio =");
-    assert!(only(&streams).is_ok());
+    let config = only(CONTRACT).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert_eq!(config.sources[0].input.display(), "v4l2:/dev/video0 + alsa:hw:1,0");
+    let relayed = CONTRACT.replace("audio =", "relay = \"/dev/video10\"\naudio =");
+    assert_eq!(schema_faults(&relayed), [""; 0]);
+    let config = only(&relayed).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let Input::Capture(taps) = &config.sources[0].input else { panic!("taps") };
+    assert_eq!(taps.relay, Some("/dev/video10".into()));
 }
 
 #[test]

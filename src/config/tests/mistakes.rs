@@ -210,7 +210,7 @@ fn a_password_in_a_url_is_refused_and_never_shown() {
 #[test]
 fn sources_must_be_complete_and_told_apart() {
     let id = "1 to 32 characters of a-z, 0-9 and '-', such as \"sdi-1\"";
-    let input = "a file, '-', or a URL such as \"udp://239.1.1.1:5000\"";
+    let input = "a file, '-', a URL such as \"udp://239.1.1.1:5000\", or a device such as \"v4l2:/dev/video0\"";
     assert_eq!(
         told("[[source]]\nreopen_after = \"5s\"\n"),
         [format!("1:1 source[#1].id: is missing | {id}"), format!("1:1 source[#1].input: is missing | {input}")]
@@ -227,7 +227,11 @@ fn sources_must_be_complete_and_told_apart() {
         ("", "the input is empty: give a file, '-', or a URL such as udp://239.1.1.1:5000"),
         ("pattern:nope", "pattern:nope: no such pattern; known: clean, defects, loop, crash, busy"),
         ("udp://", "udp://: a host is missing"),
-        ("v4l2:/dev/video0", "v4l2:/dev/video0: this version cannot open capture devices yet"),
+        (
+            "v4l2:video0",
+            "v4l2:video0: names no node: give v4l2:/dev/video0, v4l2:/dev/v4l/by-path/NAME or v4l2:card=NAME",
+        ),
+        ("alsa:", "alsa:: names no sound device: give an ALSA name, such as alsa:hw:1,0"),
     ];
     for (text, wrong) in inputs {
         let text = format!("[[source]]\nid = \"a\"\ninput = \"{text}\"\n");
@@ -240,7 +244,15 @@ fn keys_of_sources_are_checked() {
     let cases = [
         (
             "audio = \"alsa:hw:1,0\"",
-            "4:9 source[sdi-1].audio: \"alsa:hw:1,0\": this version cannot open capture devices yet | no `audio` key: sound comes with the stream of `input`",
+            "4:9 source[sdi-1].audio: stands beside v4l2: alone, and the input is udp://239.1.1.1:5000 | no `audio` key, or an input such as \"v4l2:/dev/video0\"",
+        ),
+        (
+            "audio = \"hw:1,0\"",
+            "4:9 source[sdi-1].audio: \"hw:1,0\" is no sound device | an ALSA name, such as \"alsa:hw:1,0\"",
+        ),
+        (
+            "relay = \"video10\"",
+            "4:9 source[sdi-1].relay: \"video10\" is no absolute path | another device node, such as \"/dev/video10\" of v4l2loopback",
         ),
         (
             "pair_with = \"sdi-2\"",

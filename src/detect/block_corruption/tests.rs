@@ -188,6 +188,7 @@ fn pictures_of_any_size_are_judged() {
                 field_order: FieldOrder::Progressive,
                 intra: false,
                 decode: DecodeEvidence { concealed: n == 12, ..DecodeEvidence::default() },
+                missing: 0,
             };
             let luma = (0..width * height).map(|at| scatter(at, n, 0)).collect();
             let samples = OwnedSamples::yuv420(width, height, luma, Vec::new(), Vec::new());

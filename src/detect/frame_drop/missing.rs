@@ -1,7 +1,7 @@
 //! Gaps in the stamps of pictures that otherwise come at a steady rate.
 
 use super::Loss;
-use crate::features::TransportFeatures;
+use crate::features::{Arrival, TransportFeatures};
 use crate::time::MediaTime;
 use std::time::Duration;
 
@@ -41,6 +41,9 @@ impl Missing {
         if picture.damaged {
             self.damaged = Some(picture.at);
         }
+        if picture.missing > 0 {
+            return self.counted(picture);
+        }
         let step = picture.step?;
         let nominal = self.nominal();
         let steps = nominal.map(|nominal| step.as_secs_f64() * 1e3 / f64::from(nominal));
@@ -53,6 +56,18 @@ impl Missing {
         // Room was just made.
         let _ = self.steps.push_back((step.as_secs_f64() * 1e3) as f32);
         loss
+    }
+
+    /// The source itself counted what is missing: there is nothing to learn a rate for.
+    fn counted(&mut self, picture: &Arrival) -> Option<Loss> {
+        self.was_gap = false;
+        let step = picture.step.filter(|&step| step <= LONGEST)?;
+        if self.damaged.is_some_and(|when| picture.at.since(when) <= DAMAGED) {
+            return None;
+        }
+        let pictures = u32::from(picture.missing);
+        let from = picture.at.minus(step).plus(step / (pictures + 1));
+        Some(Loss { from, until: picture.at, pictures, certain: true, new: true })
     }
 
     fn gap(&self, last: MediaTime, at: MediaTime, steps: f64) -> Option<Loss> {

@@ -74,7 +74,7 @@ fn missing(steps: &[u64], damaged: Option<usize>) -> Vec<Loss> {
         at = at.plus(step);
         let damaged = damaged.is_some_and(|from| n >= from);
         let field_order = FieldOrder::Progressive;
-        let picture = Some(Arrival { at, step: Some(step), damaged, size: (320, 192), field_order });
+        let picture = Some(Arrival { at, step: Some(step), damaged, size: (320, 192), field_order, missing: 0 });
         missing.observe(&TransportFeatures { picture, ..TransportFeatures::default() })
     });
     arrivals.collect()
@@ -99,4 +99,22 @@ fn uneven_stamps_and_another_rate_are_no_losses() {
     assert!(missing(&variable, None).iter().all(|loss| !loss.new));
     let halved: Vec<u64> = (0..100).map(|n| if n < 50 { 20 } else { 40 }).collect();
     assert_eq!(missing(&halved, None).len(), 1);
+}
+
+#[test]
+fn what_the_source_counted_needs_no_rate() {
+    let mut missing = Missing::default();
+    // A device that loses every other picture from its first one on.
+    let losses = (1..5).filter_map(|n| {
+        let (at, step) = (MediaTime::from_secs_f64(f64::from(n) * 0.12), Some(Duration::from_millis(120)));
+        let field_order = FieldOrder::Progressive;
+        let picture = Some(Arrival { at, step, damaged: false, size: (320, 192), field_order, missing: 2 });
+        missing.observe(&TransportFeatures { picture, ..TransportFeatures::default() })
+    });
+    let losses: Vec<Loss> = losses.collect();
+    assert!(
+        losses.len() == 4 && losses.iter().all(|loss| loss.certain && loss.new && loss.pictures == 2),
+        "{losses:?}"
+    );
+    assert_eq!(losses[0].from, MediaTime::from_secs_f64(0.04));
 }

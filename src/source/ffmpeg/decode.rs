@@ -262,7 +262,7 @@ fn open_decoder(found: &Found, named: Option<&str>) -> Option<ff::decoder::Video
 }
 
 #[allow(unsafe_code)]
-fn address_of(decoder: &ff::decoder::Video) -> usize {
+pub(super) fn address_of(decoder: &ff::decoder::Video) -> usize {
     // SAFETY: only the address is taken, to compare with what FFmpeg's log callback names; nothing is read through it.
     unsafe { decoder.as_ptr() as usize }
 }

@@ -200,7 +200,7 @@ fn url_of(input: &Input) -> Result<String, Error> {
         }
         Input::Stdin => Ok("pipe:0".to_owned()),
         Input::Url(url) => Ok(url.clone()),
-        Input::Pattern(_) => Err(Error::NotMedia(input.display())),
+        Input::Pattern(_) | Input::Capture(_) => Err(Error::NotMedia(input.display())),
     }
 }
 

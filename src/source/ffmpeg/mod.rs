@@ -8,11 +8,13 @@ mod economy;
 mod narrow;
 mod picture;
 mod sound;
+mod stills;
 mod ts_bytes;
 
 pub use complaints::silence_library_log;
 pub(super) use decode::Decoder;
 pub(super) use demux::{Demuxer, Found, Parcel, ReadEnd};
+pub(super) use stills::Stills;
 
 /// Versions of FFmpeg's libraries that were loaded: "libavcodec 59.37.100, libavformat 59.27.100 (LGPL version 2.1 or later)".
 pub fn library_versions() -> String {

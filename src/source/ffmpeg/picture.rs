@@ -48,6 +48,7 @@ impl Adapter {
             field_order,
             intra,
             decode,
+            missing: 0,
         };
         Frame::new(stamp, info, samples)
     }
