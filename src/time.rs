@@ -93,6 +93,15 @@ impl Clock for SystemClock {
     }
 }
 
+/// CLOCK_MONOTONIC, which capture drivers stamp pictures and samples with: time since the machine started, suspend left out.
+/// For comparing with such stamps only.
+pub fn monotonic() -> Mono {
+    use nix::time::{ClockId, clock_gettime};
+    // Every kernel has it; without it all stamps would be told from the same moment.
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
+    Mono(now.as_nanos() as u64)
+}
+
 /// Whether the kernel's clock discipline reports a synchronised clock.
 #[allow(unsafe_code)]
 fn kernel_clock_synced() -> bool {

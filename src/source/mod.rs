@@ -2,6 +2,7 @@
 //!
 //! A source is pulled by one thread. Lost signal, damaged pictures and missing time stamps are data ([`Unit`]), not errors.
 
+pub mod capture;
 mod drops;
 mod ffmpeg;
 mod input;

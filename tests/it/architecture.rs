@@ -47,6 +47,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 
 /// Where each foreign crate may be named: one place to change when it changes.
 const FOREIGN: &[(&str, &[&str])] = &[
+    ("alsa", &["source/capture/"]),
     ("clap", &["cli/"]),
     ("crc32fast", &["outbox/", "tape/"]),
     ("ebur128", &["features/loudness.rs"]),
@@ -63,7 +64,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("tokio", &["daemon/", "mqtt/"]),
     ("toml", &["config/"]),
     ("tracing_subscriber", &["cli/run.rs"]),
-    ("v4l", &["source/v4l2.rs"]),
+    ("v4l", &["source/capture/"]),
 ];
 
 const FUNCTION_LINES_MAX: usize = 70;

@@ -1,0 +1,3 @@
+//! What capture devices this machine has.
+
+pub mod holder;
