@@ -73,6 +73,11 @@ pub trait Clock: Send + Sync {
     fn mono(&self) -> Mono;
     /// Wall-clock time and whether it can be trusted.
     fn wall(&self) -> Wall;
+    /// What drivers stamp pictures and sound with (CLOCK_MONOTONIC): stands still while the machine sleeps. Compared with
+    /// such stamps alone.
+    fn driver(&self) -> Mono {
+        self.mono()
+    }
 }
 
 /// The machine's clocks.
@@ -81,10 +86,11 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn mono(&self) -> Mono {
-        use nix::time::{ClockId, clock_gettime};
         // CLOCK_BOOTTIME exists since Linux 2.6.39; without it time stands still rather than the daemon.
-        let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default();
-        Mono(now.as_nanos() as u64)
+        read(nix::time::ClockId::CLOCK_BOOTTIME)
+    }
+    fn driver(&self) -> Mono {
+        read(nix::time::ClockId::CLOCK_MONOTONIC)
     }
     #[allow(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     fn wall(&self) -> Wall {
@@ -93,12 +99,13 @@ impl Clock for SystemClock {
     }
 }
 
-/// CLOCK_MONOTONIC, which capture drivers stamp pictures and samples with: time since the machine started, suspend left out.
-/// For comparing with such stamps only.
+/// CLOCK_MONOTONIC, which capture drivers stamp with. For comparing with such stamps only.
 pub fn monotonic() -> Mono {
-    use nix::time::{ClockId, clock_gettime};
-    // Every kernel has it; without it all stamps would be told from the same moment.
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
+    read(nix::time::ClockId::CLOCK_MONOTONIC)
+}
+
+fn read(clock: nix::time::ClockId) -> Mono {
+    let now = nix::time::clock_gettime(clock).map(Duration::from).unwrap_or_default();
     Mono(now.as_nanos() as u64)
 }
 

@@ -11,6 +11,7 @@ mod tests;
 
 pub(super) use name::Name;
 pub(super) use pcm::quiet;
+pub(super) use samples::SampleFormat;
 
 use super::super::Backoff;
 use crate::time::{Clock, Mono};
@@ -150,7 +151,9 @@ impl Alsa {
     /// `device`: an ALSA name, as "hw:1,0" or "default". It is opened by the first [`Alsa::take`]. `seed`: of the jitter
     /// between attempts.
     pub fn new(device: String, clock: Arc<dyn Clock>, seed: u64) -> Self {
-        Self::with(device, clock, seed, Box::new(|name| pcm::Pcm::open(name).map(|pcm| Box::new(pcm) as _)))
+        let of_driver = clock.clone();
+        let opener = move |name: &str| pcm::Pcm::open(name, of_driver.clone()).map(|pcm| Box::new(pcm) as _);
+        Self::with(device, clock, seed, Box::new(opener))
     }
 
     fn with(name: String, clock: Arc<dyn Clock>, seed: u64, opener: Opener) -> Self {

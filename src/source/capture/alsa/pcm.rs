@@ -3,16 +3,17 @@
 use super::super::discover::holder;
 use super::name::Name;
 use super::rates::Rates;
-use super::samples::Encoding;
+use super::samples::SampleFormat;
 use super::{Device, Shape, Stop, Waiting};
-use crate::time::{Mono, monotonic};
-use alsa::pcm::{Access, Format, Frames, HwParams, PCM, Status, TstampType};
+use crate::time::{Clock, Mono};
+use alsa::pcm::{Access, Frames, HwParams, PCM, Status, TstampType};
 use alsa::{Direction, PollDescriptors, ValueOr};
 use nix::errno::Errno;
 use nix::libc::pollfd;
 use std::ffi::CString;
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Asked of the device, microseconds: often enough for alerts, seldom enough to cost nothing; and room for a second in
@@ -36,14 +37,15 @@ pub(in super::super) fn quiet() {
 pub(super) struct Pcm {
     pcm: PCM,
     shape: Shape,
-    encoding: Encoding,
+    encoding: SampleFormat,
     rates: Option<Rates>,
+    clock: Arc<dyn Clock>,
     bytes: Vec<u8>,
 }
 
 impl Pcm {
     /// Opens `name` and starts it. Why not, in English.
-    pub(super) fn open(name: &str) -> Result<Self, String> {
+    pub(super) fn open(name: &str, clock: Arc<dyn Clock>) -> Result<Self, String> {
         quiet();
         let text = CString::new(name).map_err(|_| "is no name of a device".to_owned())?;
         let pcm = PCM::open(&text, Direction::Capture, true).map_err(|error| refusal(name, error))?;
@@ -55,7 +57,7 @@ impl Pcm {
         let info = pcm.info().ok().filter(|info| info.get_card() >= 0);
         let rates =
             info.and_then(|info| Rates::find(info.get_card(), info.get_device(), info.get_subdevice(), shape.rate));
-        Ok(Self { pcm, shape, encoding, rates, bytes: Vec::new() })
+        Ok(Self { pcm, shape, encoding, rates, clock, bytes: Vec::new() })
     }
 
     /// Lets plug-ins whose descriptor is a timer see that it ran out.
@@ -70,7 +72,7 @@ impl Pcm {
     fn stamp(&self, status: &Status, frames: u64) -> Mono {
         let told = status.get_htstamp();
         let told = Mono((told.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(told.tv_nsec as u64));
-        let now = monotonic();
+        let now = self.clock.driver();
         let is_real = now.since(told).max(told.since(now)) < STAMP_MAX;
         let moment = if is_real { told } else { now };
         // The delay counts what is on its way to the ring buffer too; plug-ins may not know it.
@@ -137,15 +139,15 @@ impl Device for Pcm {
 }
 
 /// Settings as near as the device has them to what is wanted.
-fn shape_hardware(pcm: &PCM) -> alsa::Result<Encoding> {
+fn shape_hardware(pcm: &PCM) -> alsa::Result<SampleFormat> {
     let wanted = HwParams::any(pcm)?;
     // What the device measures is what is wanted, not what a plug-in makes of it. Without plug-ins there is nothing to set.
     let _ = wanted.set_rate_resample(false);
     wanted.set_access(Access::RWInterleaved)?;
-    let has = |encoding: &Encoding| wanted.test_format(format_of(*encoding)).is_ok();
-    let encoding = Encoding::ALL.into_iter().find(has);
+    let has = |encoding: &SampleFormat| wanted.test_format(encoding.alsa()).is_ok();
+    let encoding = SampleFormat::ALL.into_iter().find(has);
     let encoding = encoding.ok_or_else(|| alsa::Error::new("snd_pcm_hw_params_set_format", Errno::EINVAL as i32))?;
-    wanted.set_format(format_of(encoding))?;
+    wanted.set_format(encoding.alsa())?;
     if wanted.set_channels(CHANNELS).is_err() {
         let _ = wanted.set_channels_near(CHANNELS)?;
     }
@@ -168,7 +170,7 @@ fn shape_software(pcm: &PCM) -> alsa::Result<()> {
     pcm.sw_params(&wanted)
 }
 
-fn shape_of(pcm: &PCM, encoding: Encoding) -> alsa::Result<Shape> {
+fn shape_of(pcm: &PCM, encoding: SampleFormat) -> alsa::Result<Shape> {
     let current = pcm.hw_params_current()?;
     let (rate, channels) = (current.get_rate()?, current.get_channels()?);
     let period = u64::try_from(current.get_period_size()?).unwrap_or(0);
@@ -191,17 +193,6 @@ fn channel_map(pcm: &PCM) -> Option<String> {
     write!(text, "{map}").ok()?;
     let plain = matches!(text.as_str(), "FL FR" | "MONO" | "") || text.split(' ').all(|part| part == "UNKNOWN");
     (!plain).then_some(text)
-}
-
-/// As alsa-lib calls it.
-pub(in super::super) fn format_of(encoding: Encoding) -> Format {
-    match encoding {
-        Encoding::S16 => Format::S16LE,
-        Encoding::S32 => Format::S32LE,
-        Encoding::S24 => Format::S24LE,
-        Encoding::S24Packed => Format::S243LE,
-        Encoding::Float => Format::FloatLE,
-    }
 }
 
 fn stop_of(error: alsa::Error) -> Stop {
