@@ -1,12 +1,17 @@
 //! What is told to the world: topics and JSON bodies, one encoder for MQTT and for `analyze` (contract, events and mqtt).
 
 mod event;
+mod probe;
 mod report;
 mod schema;
 mod status;
 mod topic;
 
 pub use event::{Teller, cleared_by_restart, event};
+pub use probe::{
+    ProbeBoard, ProbeChange, ProbeDecoder, ProbeFormat, ProbeHolder, ProbeReport, ProbeSize, ProbeSound, ProbeVideo,
+    ProbeWatchdog, probe, probe_change,
+};
 pub use report::{BenchDecode, BenchFit, BenchLook, BenchReport, Summary, bench, document, summary};
 pub use schema::{NAMES as SCHEMA_NAMES, schema};
 pub use status::{
