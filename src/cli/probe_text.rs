@@ -65,7 +65,7 @@ pub(super) fn change(change: &ProbeChange) -> String {
 
 fn line(out: &mut String, title: &str, text: &str) {
     // Writing to a String does not fail, here and below.
-    let _ = writeln!(out, "{title:9} {text}");
+    let _ = writeln!(out, "{}", format!("{title:9} {text}").trim_end());
 }
 
 fn detail(out: &mut String, title: &str, text: &str) {

@@ -19,7 +19,7 @@ pub struct ProbeReport {
     pub board: ProbeBoard,
     /// Instruction set that the daemon would use.
     pub kernels: &'static str,
-    /// All that work here, the best first.
+    /// All that work here, the plain reference first.
     pub kernels_available: Vec<&'static str>,
     /// Versions of FFmpeg's libraries.
     pub ffmpeg: String,

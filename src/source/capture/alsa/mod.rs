@@ -262,7 +262,7 @@ impl Alsa {
     }
 
     fn check_alive(&self, stream: &Stream, now: Mono) -> Result<(), Stop> {
-        match now.since(stream.alive) > STALL {
+        match now.since(stream.alive) >= STALL {
             true => Err(Stop::Gone("delivers no samples: there may be no signal at its input".to_owned())),
             false => Ok(()),
         }
