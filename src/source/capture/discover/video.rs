@@ -125,7 +125,10 @@ fn look(root: &Path, path: &Path) -> VideoNode {
     match Node::open(path) {
         Ok(open) => {
             if let Err(error) = examine(&open, &mut node) {
-                node.problem = Some(format!("is no V4L2 device: {}", error.desc().to_lowercase()));
+                node.problem = Some(match error {
+                    Errno::ENOTTY => "is no V4L2 device".to_owned(),
+                    error => format!("does not answer: {}", error.desc().to_lowercase()),
+                });
             }
         }
         Err(error) => node.problem = Some(refusal(&error)),
@@ -355,6 +358,6 @@ mod tests {
         let paths: Vec<&Path> = found.iter().map(|node| node.path.as_path()).collect();
         assert_eq!(paths, [dev.join("video2"), dev.join("video10")]);
         assert_eq!(found[0].stable, [dev.join("v4l/by-path/usb-1")]);
-        assert!(found[0].problem.as_ref().is_some_and(|problem| problem.starts_with("is no V4L2 device")));
+        assert!(found[0].problem.as_ref().is_some_and(|problem| problem == "is no V4L2 device"));
     }
 }
