@@ -4,6 +4,8 @@ mod analyze;
 mod bench;
 mod check;
 mod output;
+mod probe;
+mod probe_text;
 mod replay;
 mod run;
 mod suggest;
@@ -40,11 +42,13 @@ enum Command {
     Analyze(analyze::Options),
     /// Validates the configuration and what it names: every mistake at once
     Check(check::Options),
+    /// Shows what this box has: capture devices, decoders that work, sensors
+    Probe(probe::Options),
     /// Measures what this box can carry
     Bench(bench::Options),
     /// Prints the JSON Schema of a message or of the configuration; without a name, the names
     Schema {
-        /// event, summary, bench, status, info, health, state or config
+        /// event, summary, bench, probe, probe_change, status, info, health, state or config
         name: Option<String>,
     },
     /// Prints the version and what it was built with
@@ -101,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Run(configured) => run::run(&configured),
         Command::Analyze(options) => analyze::run(&options),
         Command::Check(options) => check::run(&options),
+        Command::Probe(options) => probe::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Schema { name } => schema(name.as_deref()),
         Command::Version => version(),

@@ -66,7 +66,7 @@ const GOES_ON: Duration = Duration::from_millis(250);
 const ALONE: Duration = Duration::from_secs(2);
 /// ... and where it covers this much of the picture, %: damage leaves parts whole, while edges all over are how the
 /// programme is drawn, or how a starving coder draws it.
-const ALL_OVER: f64 = 85.0;
+const ALL_OVER: f64 = 66.0;
 /// Pictures further apart than this are no stream that goes on.
 const GAP: Duration = Duration::from_millis(500);
 /// What the decoder tells is said after this time, when it is known whether and where it shows.

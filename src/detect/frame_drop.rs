@@ -23,7 +23,8 @@ const APART_MAX: Duration = Duration::from_millis(1_500);
 const WINDOW: Duration = Duration::from_millis(2_500);
 /// From this on a stretch is told, see [`Loss::weight`]: two losses of some pictures, or three of one.
 const TOLD: f64 = 3.0;
-/// Lost pictures per second that most people see as jerky (ITU-T J.247, annex on dropped frames, finds 10 % visible).
+/// Lost pictures per second that most people see as jerky (ITU-T J.247, annex on dropped frames, finds 10 % visible),
+/// when they go on for the window: one stutter is soon forgotten.
 const SEVERE: f64 = 2.5;
 /// As many losses as are kept of a window: at 60 pictures per second every third may be one.
 const KEPT: usize = 64;
@@ -124,7 +125,7 @@ impl Stretch {
         Observation {
             presence: Presence::Present,
             since: Some(first.from),
-            severity: if per_second >= SEVERE { super::Severity::Major } else { super::Severity::Minor },
+            severity: if per_second >= SEVERE && now.since(first.from) >= WINDOW { super::Severity::Major } else { super::Severity::Minor },
             value: per_second,
             threshold: TOLD / WINDOW.as_secs_f64(),
             ..absent

@@ -1,8 +1,10 @@
 //! How the box and the sources are doing. Reads nobody: the others report here.
 
+mod board;
 mod deadman;
 mod machine;
 mod rates;
+pub use board::{Board, Watchdog};
 pub use deadman::Deadman;
 pub use machine::{BoxHealth, BoxLoad, Machine, keep_freed_memory, own_cpu_time, thread_cpu_time, trim_memory};
 pub use rates::{Coverage, Rate};

@@ -2,7 +2,7 @@
 //!
 //! A source is pulled by one thread. Lost signal, damaged pictures and missing time stamps are data ([`Unit`]), not errors.
 
-mod capture;
+pub mod capture;
 mod drops;
 mod ffmpeg;
 mod input;

@@ -2,6 +2,7 @@
 
 mod capture;
 mod event;
+mod probe;
 mod report;
 mod schema;
 mod status;
@@ -9,6 +10,10 @@ mod topic;
 mod verdict;
 
 pub use event::{Teller, cleared_by_restart, event};
+pub use probe::{
+    ProbeBoard, ProbeChange, ProbeDecoder, ProbeFormat, ProbeHolder, ProbeReport, ProbeSize, ProbeSound, ProbeVideo,
+    ProbeWatchdog, probe, probe_change,
+};
 pub use report::{BenchDecode, BenchFit, BenchLook, BenchReport, Summary, bench, document, summary};
 pub use schema::{NAMES as SCHEMA_NAMES, schema};
 pub use status::{

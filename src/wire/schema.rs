@@ -1,13 +1,15 @@
 //! JSON Schemas of all messages, made from the types that are encoded: they cannot drift apart.
 
 use super::event::EventBody;
+use super::probe::{ProbeChange, ProbeReport};
 use super::report::{BenchReport, Summary};
 use super::status::{HealthBody, InfoBody, StateBody, StatusBody};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
 /// Names that [`schema`] knows.
-pub const NAMES: [&str; 7] = ["event", "summary", "bench", "status", "info", "health", "state"];
+pub const NAMES: [&str; 9] =
+    ["event", "summary", "bench", "probe", "probe_change", "status", "info", "health", "state"];
 
 /// The JSON Schema (2020-12) of the message called `name`.
 pub fn schema(name: &str) -> Option<Value> {
@@ -15,6 +17,8 @@ pub fn schema(name: &str) -> Option<Value> {
         "event" => of::<EventBody<'_>>(),
         "summary" => of::<Summary>(),
         "bench" => of::<BenchReport>(),
+        "probe" => of::<ProbeReport>(),
+        "probe_change" => of::<ProbeChange>(),
         "status" => of::<StatusBody<'_>>(),
         "info" => of::<InfoBody<'_>>(),
         "health" => of::<HealthBody<'_>>(),

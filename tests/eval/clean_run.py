@@ -23,7 +23,8 @@ def scene(chance, names, rate):
     """(filter graph and contents of a scene, its pictures): shots that dissolve into each other."""
     shots = []
     for _ in range(chance.choice((1, 1, 2, 3))):
-        name = chance.choice(names)
+        # A dissolve from a content to the same one with noise on it would be the defect.
+        name = chance.choice([n for n in names if not shots or n != shots[-1][0]])
         pictures = round(chance.uniform(3.5, 11.0) * rate)
         shots.append((name, chance.randrange(0, CONTENTS[name].pictures // 2), pictures, chance.choice(GRADES)))
     return shots

@@ -47,6 +47,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 
 /// Where each foreign crate may be named: one place to change when it changes.
 const FOREIGN: &[(&str, &[&str])] = &[
+    ("alsa", &["source/capture/"]),
     ("clap", &["cli/"]),
     ("crc32fast", &["outbox/", "tape/"]),
     ("ebur128", &["features/loudness.rs"]),

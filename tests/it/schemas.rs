@@ -33,8 +33,35 @@ fn names_are_listed() {
     let names = text(&ran(&["schema"]).stdout);
     assert_eq!(
         names.lines().collect::<Vec<_>>(),
-        ["event", "summary", "bench", "status", "info", "health", "state", "config"]
+        ["event", "summary", "bench", "probe", "probe_change", "status", "info", "health", "state", "config"]
     );
+}
+
+/// Whatever this machine has, which may be nothing: it is said, and that is good.
+#[test]
+fn what_probe_prints() {
+    let output = ran(&["probe", "--format", "json"]);
+    assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""));
+    let [report] = &lines(&output.stdout)[..] else { panic!("one document") };
+    let validator = jsonschema::validator_for(&schema("probe")).expect("a schema");
+    assert!(validator.is_valid(report), "{report:#}");
+    let decoders = report["decoders"].as_array().expect("a list");
+    for codec in ["h264", "hevc", "mpeg2", "vp9"] {
+        let works = decoders.iter().any(|decoder| decoder["name"] == codec && decoder["works"] == true);
+        assert!(works, "FFmpeg of 'make setup' decodes {codec}: {report:#}");
+    }
+    assert!(report["board"]["cores"].as_u64().is_some_and(|cores| cores > 0));
+    let said = text(&ran(&["probe"]).stdout);
+    for (list, none) in [("video", "no V4L2 devices"), ("sound", "no ALSA capture devices")] {
+        let found = report[list].as_array().expect("a list");
+        assert_eq!(found.is_empty(), said.contains(none), "{said}");
+    }
+    // A change is told with the same bodies.
+    let change = jsonschema::validator_for(&schema("probe_change")).expect("a schema");
+    let told = serde_json::json!({"v": 0, "type": "probe_change", "ts": "2026-01-01T00:00:00.000Z", "change": "went",
+        "sound": {"name": "hw:1,0", "stable": "hw:CARD=a,DEV=0", "card": "a", "device": "b", "formats": ["s16le"],
+        "rates": [48000], "channels_min": 2, "channels_max": 2, "holders": [{"pid": 1, "name": "x"}]}});
+    assert!(change.is_valid(&told), "{told:#}");
 }
 
 #[test]

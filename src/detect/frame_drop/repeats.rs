@@ -22,8 +22,12 @@ const MOTION_MIN: f64 = 0.2;
 const DIP: f64 = 0.45;
 /// Below this share it is one, whatever comes behind.
 const STILL: f64 = 0.15;
-/// Motion went on behind a repeat when the next picture makes up for it: more than the usual by this factor, ...
-const MADE_UP: f64 = 1.3;
+/// Motion went on behind repeats when the next picture makes up for it: the usual, and so much more of it for each
+/// that was lost, ...
+const MADE_UP: f64 = 0.3;
+/// ... up to this many, since no picture differs more from another than scenes do: motion that eases out and in again
+/// makes up for nothing, ...
+const MADE_UP_MAX: u32 = 5;
 /// ... and more than the repeat by this.
 const CONTRAST: f64 = 5.0;
 /// Motion that comes back weaker than this has faded.
@@ -114,7 +118,8 @@ impl Repeats {
 
     fn judge(&self, run: Run, features: &VideoFeatures, light: f64) -> Option<Loss> {
         let change = features.change;
-        let certain = change >= MADE_UP * run.usual && change >= CONTRAST * run.most;
+        let made_up = 1.0 + MADE_UP * f64::from(run.pictures.min(MADE_UP_MAX));
+        let certain = change >= made_up * run.usual && change >= CONTRAST * run.most;
         let repeated = run.most <= STILL * run.usual && change >= FADED * run.usual && !features.cut;
         if !(certain || repeated) || light > LIGHT * change {
             return None;

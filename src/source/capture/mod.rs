@@ -3,7 +3,8 @@
 //! Both kernels' interfaces stamp with CLOCK_MONOTONIC. Places on the source's axis are differences on that clock, so sound
 //! and picture need no aligning, and nothing drifts against the other; how fast each clock runs by itself is measured.
 
-mod alsa;
+pub mod alsa;
+pub mod discover;
 mod v4l2;
 
 pub use v4l2::Node;
@@ -13,7 +14,7 @@ use crate::budget::Effort;
 use crate::frame::{AudioBlock, ClockJump, Loss, Part};
 use crate::health::CaptureStatus;
 use crate::time::{MediaTime, Mono, Stamp};
-use alsa::{Alsa, Sound};
+use self::alsa::{Alsa, Sound};
 use nix::libc;
 use std::collections::VecDeque;
 use std::fmt;
