@@ -96,9 +96,9 @@ def make_root(bed):
     for name in PROGRAMS:
         add_program(bed, find_program(bed, name), bed.root)
     for name in DATA:
-        source = bed.unpacked / name if (bed.unpacked / name).is_dir() else Path("/") / name
-        if source.is_dir():
-            shutil.copytree(source, bed.root / name, dirs_exist_ok=True)
+        for source in (Path("/") / name, bed.unpacked / name):
+            if source.is_dir():
+                shutil.copytree(source, bed.root / name, dirs_exist_ok=True)
     for link, target in (("bin", "usr/bin"), ("lib", "usr/lib"), ("sbin", "usr/bin")):
         (bed.root / link).symlink_to(target)
     (bed.root / "usr/bin/sh").symlink_to("busybox")

@@ -1,6 +1,7 @@
 """The virtual machine: starts it, follows its console, ends it."""
 import os
 import queue
+import resource
 import shutil
 import subprocess
 import threading
@@ -32,6 +33,8 @@ class Machine:
                    "-smp", "1", "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none", "-nic", "none",
                    "-serial", "stdio", "-no-reboot", "-virtfs", f"local,path={out},mount_tag=host,security_model=none",
                    "-kernel", str(bed.kernel), "-initrd", str(initramfs), "-append", KERNEL_LINE]
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.used = used.ru_utime + used.ru_stime
         self.child = subprocess.Popen(command, env=bed.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                       start_new_session=True)
         self.reader = threading.Thread(target=self.read, daemon=True)
@@ -60,6 +63,7 @@ class Machine:
                 self.child.wait(5)
             except subprocess.TimeoutExpired:
                 self.child.kill()
-        _, _, used = os.wait4(self.child.pid, 0) if self.child.returncode is None else (0, 0, None)
+                self.child.wait()
         self.reader.join(5)
-        return used.ru_utime + used.ru_stime if used else 0.0
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime - self.used

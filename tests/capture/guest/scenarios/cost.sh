@@ -1,0 +1,28 @@
+# shellcheck shell=dash source=/dev/null
+. /lab/lib.sh
+# 1080p60: what Picket takes of a core, and what FFmpeg's own capture of the same node takes.
+broker
+vivid hdmi
+timings "$FULL_HD60" && ctl --set-dv-bt-timings query >/dev/null && ctl -v pixelformat=UYVY
+export BUDGET=1600%
+# cost NAME PID: over five seconds
+cost() {
+    begin=$(ticks "$2")
+    sleep 5
+    echo "$1 $(($(ticks "$2") - begin))" >>"$OUT/cost"
+}
+picket_up 'input = "v4l2:/dev/video0"'
+sleep 3
+cost picket "$PICKET"
+sleep 4
+grep -h -E 'VmHWM|VmRSS' "/proc/$PICKET/status" >"$OUT/memory"
+picket_down
+ffmpeg -nostdin -v error -f v4l2 -framerate 60 -i "$NODE" -c copy -f null - 2>"$OUT/ffmpeg.log" &
+sleep 2
+cost ffmpeg-copy "$!"
+kill -INT $! && wait "$!"
+ffmpeg -nostdin -v error -f v4l2 -framerate 60 -i "$NODE" -vf blackdetect,freezedetect -f null - 2>"$OUT/ffmpeg-filters.log" &
+sleep 2
+cost ffmpeg-filters "$!"
+kill -INT $! && wait "$!"
+exit 0

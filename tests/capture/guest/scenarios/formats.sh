@@ -1,0 +1,25 @@
+# shellcheck shell=dash source=/dev/null
+. /lab/lib.sh
+# Each pixel format that the driver offers of those that Picket reads: colour bars, seen by Picket and by v4l2-ctl.
+broker
+vivid camera ${PLANES:+multiplanar=$PLANES}
+ctl --list-formats >"$OUT/offered"
+seen=0
+while read -r format; do
+    # A fourth letter may be a space, for which a line and a file's name have an underscore.
+    code=$(echo "$format" | tr _ ' ')
+    grep -q "'$code'" "$OUT/offered" || continue
+    ctl -v width=320,height=180,pixelformat="$code" -p 25 >/dev/null 2>&1
+    ctl -V | grep 'Pixel Format' >"$OUT/$format.format"
+    ctl -c test_pattern=0,horizontal_movement=3,vertical_movement=3
+    ctl --stream-mmap=4 --stream-count=1 --stream-to="$OUT/$format.raw" >/dev/null 2>&1
+    : >"$OUT/heard" && : >"$OUT/pictures"
+    picket_up 'input = "v4l2:/dev/video0"'
+    until_true 6 grep -q '"state":"raised".*"defect":"colour_bars"' "$OUT/heard" || echo "$format: no colour_bars"
+    until_true 2 test -s "$OUT/pictures"
+    picket_down
+    cp "$OUT/heard" "$OUT/$format.heard"
+    tail -1 "$OUT/pictures" >"$OUT/$format.jpeg.hex"
+    seen=$((seen + 1))
+done </lab/formats
+[ "$seen" -gt 0 ] || fail "the driver offers none"
