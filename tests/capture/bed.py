@@ -1,4 +1,8 @@
-"""The test bed on disk: QEMU, a kernel, an initramfs and the guest's programs, built once for each recipe."""
+"""The test bed on disk: QEMU, a kernel, an initramfs and the guest's programs, built once for each recipe.
+
+The guest is x86-64: the program of `make build` runs in it as it is, and under KVM at its own speed. An arm64 guest boots sooner in an
+emulator, but wants the cross build first, of some minutes; what is special to arm64 has its own tests.
+"""
 import hashlib
 import os
 import shutil

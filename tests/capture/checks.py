@@ -13,6 +13,7 @@ RATE_HZ, TONE_HZ = 48_000, 1_000
 
 
 def bed(seen):
+    seen.ended_well()
     frames, lost = (seen.text("stream").count(word) for word in ("cap dqbuf", "dropped"))
     need(frames >= 60, f"{frames} of 60 frames came")
     told = {part[:1]: part for part in seen.text("signal").split("mode ")[1:]}

@@ -92,10 +92,13 @@ picket_down() {
     wait "$PICKET"
     echo "$?" >"$OUT/picket.exit"
 }
-alive() { kill -0 "$PICKET" || fail "picket is gone"; }
+alive() { kill -0 "$PICKET" 2>/dev/null || fail "picket is gone: $(tail -1 "$OUT/picket.log")"; }
 # verdict NAME SECONDS: waits for the source's last state to say so
 verdict() { until_true "$2" is_verdict "$1"; }
-is_verdict() { grep '/src/cam/state ' "$OUT/heard" | tail -1 | grep -q "\"verdict\":\"$1\""; }
+is_verdict() {
+    alive
+    grep '/src/cam/state ' "$OUT/heard" | tail -1 | grep -q "\"verdict\":\"$1\""
+}
 # told STATE DEFECT: how often, up to now
 told() { grep -c "/event .*\"state\":\"$1\".*\"defect\":\"$2\"" "$OUT/heard"; }
 # next STATE DEFECT SECONDS COMMAND...: does the command, and waits for one more such event

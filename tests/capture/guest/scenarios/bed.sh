@@ -1,6 +1,10 @@
 # shellcheck shell=dash source=/dev/null
 . /lab/lib.sh
-# The bed itself, without picket: frames, signal states, events, FFmpeg's capture, sound through the loop, the loopback node.
+# The bed itself: frames, signal states, events, FFmpeg's capture, sound through the loop, the loopback node; Picket and the broker without
+# a device.
+broker
+watching 'input = "pattern:clean"'
+picket_down
 vivid hdmi
 timings "$VGA" && ctl --set-dv-bt-timings query >/dev/null && ctl -v pixelformat=UYVY
 ctl --stream-mmap=4 --stream-count=60 --verbose >"$OUT/stream" 2>&1
@@ -27,6 +31,6 @@ wait "$!"
     sleep 1
     v4l2-ctl -d /dev/video7 --stream-mmap=4 --stream-count=3 --stream-to="$OUT/relayed" >"$OUT/reader" 2>&1
     kill "$!"
-    wait
+    wait "$!"
 }
 exit 0

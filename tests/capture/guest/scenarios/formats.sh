@@ -15,7 +15,9 @@ while read -r format; do
     ctl --stream-mmap=4 --stream-count=1 --stream-to="$OUT/$format.raw" >/dev/null 2>&1
     : >"$OUT/heard" && : >"$OUT/pictures"
     picket_up 'input = "v4l2:/dev/video0"'
-    until_true 6 grep -q '"state":"raised".*"defect":"colour_bars"' "$OUT/heard" || echo "$format: no colour_bars"
+    # Without colour they are only a picture that stands still, which brings a picture of it too.
+    case $format in GREY | Y1*) defect=freeze ;; *) defect=colour_bars ;; esac
+    until_true 6 more raised $defect 0 || echo "$format: no $defect"
     until_true 2 test -s "$OUT/pictures"
     picket_down
     cp "$OUT/heard" "$OUT/$format.heard"
