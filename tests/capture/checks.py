@@ -90,6 +90,24 @@ def resolution(seen):
     return f"640x480 to 1280x720 and back, told within {max(delays):.2f} s: " + "; ".join(e["text"] for e in seen.events("raised", "format_change")[:2])
 
 
+def interlaced(seen):
+    seen.ended_well()
+    seen.only("format_change")
+    delays = seen.delays("raised", "format_change")
+    told = [s for s in seen.states() if s.get("format") and s["fps"] > 0]
+    need(told and "576" in told[-1]["format"], f"the last format is {told[-1]['format'] if told else 'none'}")
+    return f"{told[0]['format']}, then {told[-1]['format']} (told after {delays[0]:.2f} s), no other defect"
+
+
+def analyze(seen):
+    events = [json.loads(line) for line in seen.text("events").splitlines()]
+    need({e["defect"] for e in events if e["type"] == "incident"} == {"colour_bars"}, "other defects than colour bars are told")
+    need(seen.number("missing.exit") == 3, f"a node that is not there ends with exit code {seen.number('missing.exit')}, not 3")
+    missing = seen.text("missing").strip()
+    need(len(missing.splitlines()) == 1, f"a node that is not there takes {len(missing.splitlines())} lines to tell")
+    return f"colour bars told, {'a summary' if events[-1]['type'] == 'summary' else 'no summary'} and exit code {seen.number('exit')} after an interrupt; \"{missing}\""
+
+
 def errors(seen):
     seen.ended_well()
     defects = {e["defect"] for e in seen.events("raised")}
@@ -195,6 +213,8 @@ SCENARIOS = {
     "formats-mplane": (formats, (), 200),
     "signal": (signal, (), 90),
     "resolution": (resolution, (), 60),
+    "interlaced": (interlaced, (), 60),
+    "analyze": (analyze, (), 60),
     "errors": (errors, (), 120),
     "disconnect": (disconnect, (), 90),
     "busy": (busy, (), 60),

@@ -53,7 +53,8 @@ def private_state(folder):
     (folder / "status").write_text("\n\n".join(p for m, p in named if m and m[1] not in ours and not OURS.match(m[1])) + "\n")
     settings = {"Dir::State": folder, "Dir::State::lists": folder / "lists", "Dir::State::status": folder / "status", "Dir::Cache": folder / "cache",
                 "Dir::Etc::sourcelist": folder / "sources.list", "Dir::Etc::sourceparts": "/dev/null", "Debug::NoLocking": "true",
-                "Acquire::Retries": "3", "Acquire::Languages": "none"}
+                "Acquire::Retries": "3", "Acquire::Languages": "none",
+                "APT::Update::Error-Mode": "any"}
     if os.geteuid() == 0:
         settings["APT::Sandbox::User"] = "root"  # apt's own user may not write here
     return [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
@@ -65,7 +66,7 @@ def apt(options, *words):
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"apt-get {words[0]}: {error}") from error
     if done.returncode:
-        told = [line for line in done.stderr.splitlines() if line.startswith("E:")] or [f"exit code {done.returncode}"]
+        told = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:"))] or [f"exit code {done.returncode}"]
         raise Unavailable(f"apt-get {words[0]}: {told[0][:200]}")
 
 
