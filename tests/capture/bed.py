@@ -74,10 +74,10 @@ def libraries(program, environment):
     return found
 
 
-def add_program(bed, program, root):
+def add_program(bed, program, root, name=None):
     """Copies `program` and what it loads to where the guest's loader looks, save what is in the bed's root already."""
     wanted = {Path("usr/lib/x86_64-linux-gnu") / name: path for name, path in libraries(program, bed.environment()).items()}
-    wanted |= {Path(LOADER): Path("/") / LOADER, Path("usr/bin") / program.name: program}
+    wanted |= {Path(LOADER): Path("/") / LOADER, Path("usr/bin") / (name or program.name): program}
     for name, path in wanted.items():
         if not (bed.root / name).exists() and not (root / name).exists():
             (root / name).parent.mkdir(parents=True, exist_ok=True)

@@ -92,11 +92,13 @@ def resolution(seen):
 
 def interlaced(seen):
     seen.ended_well()
-    seen.only("format_change")
-    delays = seen.delays("raised", "format_change")
-    told = [s for s in seen.states() if s.get("format") and s["fps"] > 0]
-    need(told and "576" in told[-1]["format"], f"the last format is {told[-1]['format'] if told else 'none'}")
-    return f"{told[0]['format']}, then {told[-1]['format']} (told after {delays[0]:.2f} s), no other defect"
+    need(seen.text("first.exit").strip() == "0", f"picket ended with exit code {seen.text('first.exit').strip()} on PAL")
+    seen.only("stream_loss")
+    told = [f"{s['format']} at {s['fps']:.0f} fps" for s in seen.states() if s.get("format") and s["fps"] > 0]
+    for size in ("720x576", "1920x1080"):
+        need(any(size in t for t in told), f"{size} never was the format: {sorted(set(told))}")
+    refused = seen.events("raised", "stream_loss")[0]["text"]
+    return f"{told[0]}, then {told[-1]}: no false alarm; 720x480i, which the driver refuses: \"{refused}\""
 
 
 def analyze(seen):

@@ -34,7 +34,7 @@ def lay_out(bed, picket, names, over):
     """What the guest finds besides the bed: Picket, the scripts, the tones, and the list of what to do."""
     lab = over / "lab"
     (lab / "scripts").mkdir(parents=True)
-    beds.add_program(bed, picket, over)
+    beds.add_program(bed, picket, over, "picket")
     for file in ("agent.sh", "lib.sh"):
         shutil.copy2(GUEST / file, lab / file)
     for file in (GUEST / "scenarios").glob("*.sh"):

@@ -36,8 +36,8 @@ ctl() { v4l2-ctl -d "$NODE" "$@"; }
 vivid() {
     kind=$1
     shift
-    # Two bits for each input: 0 a camera, which has small sizes and no signal to lose; 3 HDMI, which has both.
-    case $kind in camera) types=0x0 ;; *) types=0x3 ;; esac
+    # Two bits for each input: 0 a camera, which has small sizes and no signal to lose; 2 S-Video; 3 HDMI, which has both.
+    case $kind in camera) types=0x0 ;; svideo) types=0x2 ;; *) types=0x3 ;; esac
     load vivid n_devs=1 node_types=0x1 num_inputs=1 input_types="$types" "$@"
     until_true 3 test -e "$NODE" || fail "no $NODE"
     programme
@@ -53,7 +53,7 @@ VGA=0 HD60=9 FULL_HD60=16
 broker() {
     printf 'listener 1883 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n' >"$WORK/mosquitto.conf"
     mosquitto -c "$WORK/mosquitto.conf" >"$WORK/mosquitto.log" 2>&1 &
-    until_true 5 grep -q ' 0100007F:075B ' /proc/net/tcp || fail "no broker"
+    until_true 5 grep -q ' 0100007F:075B 00000000:0000 0A ' /proc/net/tcp || fail "no broker"
     mosquitto_sub -h 127.0.0.1 -F '%t %p' -t 'picket/#' >>"$OUT/heard" &
     # Appended, as a scenario may empty the files. Pictures in hexadecimal digits, a line each.
     mosquitto_sub -h 127.0.0.1 -F '%x' -t 'picket-img/#' >>"$OUT/pictures" &
