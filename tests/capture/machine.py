@@ -10,10 +10,10 @@ from pathlib import Path
 
 MEMORY_MIB = 1536
 KERNEL_LINE = "console=ttyS0 panic=-1 quiet loglevel=4 mitigations=off nokaslr random.trust_cpu=on"
-# Guest time follows executed instructions, one each 2 ns, and jumps when the guest sleeps: a busy machine makes the run longer and
+# Guest time follows executed instructions, one each nanosecond, and jumps when the guest sleeps: a busy machine makes the run longer and
 # loses no frame in it, and what a program costs is counted in instructions. It jumps too while the guest waits for a device of the
 # host: so all the guest reads is in its memory, and what it found is written when nothing runs.
-EMULATED = ("-accel", "tcg,thread=single,tb-size=512", "-icount", "shift=1,sleep=off", "-cpu", "max,-erms,-fsrm")
+EMULATED = ("-accel", "tcg,thread=single,tb-size=512", "-icount", "shift=0,sleep=off", "-cpu", "max,-erms,-fsrm")
 VIRTUAL = ("-accel", "kvm", "-cpu", "host")
 
 

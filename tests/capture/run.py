@@ -40,6 +40,7 @@ def lay_out(bed, picket, names, over):
     for file in (GUEST / "scenarios").glob("*.sh"):
         shutil.copy2(file, lab / "scripts" / file.name)
     (lab / "formats").write_text("\n".join(pictures.PIXELS) + "\n")
+    (lab / "formats-mplane").write_text("\n".join(pictures.MULTI_PLANAR) + "\n")
     (lab / "todo").write_text("".join(f"{name} {checks.SCENARIOS[name][2]}\n" for name in names))
     tones.write(lab / "tone.wav", 1000)
     tones.write(lab / "quiet.wav", None)
@@ -79,7 +80,7 @@ def follow(vm, names, out, report, limit):
 def run(bed, picket, names, report, keep):
     """All scenarios, in one machine after the other: one that a scenario brings down does not take the others with it."""
     kvm = machine.has_kvm()
-    say(f"bed      {bed.about.read_text().splitlines()[0]}, {'KVM' if kvm else 'emulated (no KVM here that Debian knows): times are those of a virtual processor of 500 million instructions/s'}")
+    say(f"bed      {bed.about.read_text().splitlines()[0]}, {'KVM' if kvm else 'emulated (no KVM here that Debian knows): times are those of a virtual processor of 1000 million instructions/s'}")
     limit = time.monotonic() + LIMIT_S
     while names:
         with tempfile.TemporaryDirectory(prefix="picket-capture-", dir=keep.parent) as work:

@@ -58,6 +58,12 @@ class Seen:
     def states(self):
         return self.heard("/src/cam/state")
 
+    def counts(self):
+        """The last counts of the capture that were told."""
+        told = [s["capture"] for s in self.states() if "capture" in s]
+        need(told, "no counts of the capture were told")
+        return told[-1]
+
     def health(self):
         return [h["src"]["cam"] for h in self.heard("/health") if "cam" in h.get("src", {})]
 

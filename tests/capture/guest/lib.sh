@@ -110,8 +110,8 @@ next() {
     until_true "$patience" more "$state" "$defect" "$before" || fail "no $defect was $state within $patience s after: $*"
 }
 more() { [ "$(told "$1" "$2")" -gt "$3" ]; }
-# share PID SECONDS: processor time of a process, in hundredths of a second
-ticks() { cut -d' ' -f14,15 "/proc/$1/stat" | { read -r own kernel && echo $((own + kernel)); }; }
+# used PID: processor time of all its threads, in microseconds
+used() { cat "/proc/$1/task/"*/schedstat | awk '{ sum += $1 } END { printf "%d\n", sum / 1000 }'; }
 unbind() { echo vivid.0 >/sys/bus/platform/drivers/vivid/unbind; }
 bind() { echo vivid.0 >/sys/bus/platform/drivers/vivid/bind && until_true 3 test -e "$NODE" && programme; }
 card() { echo snd_aloop.0 >"/sys/bus/platform/drivers/snd_aloop/$1"; }

@@ -5,6 +5,8 @@ broker
 vivid camera
 ctl -v width=320,height=180,pixelformat=YUYV -p 25
 watching 'input = "v4l2:/dev/video0"'
+# What is lost is only told against how it was before.
+sleep 5
 mark drops
 ctl -c percentage_of_dropped_buffers=50
 sleep 4
@@ -27,4 +29,6 @@ for refusal in none reqbufs qbuf streamon; do
     verdict ok 12 || fail "no picture after: stream died, $refusal refused"
     mark "back $refusal"
 done
+# For the counts that come with it.
+next raised stream_loss 5 ctl -c inject_fatal_streaming_error=0
 picket_down
