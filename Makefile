@@ -44,7 +44,7 @@ test: setup-test ## all tests of this machine
 	@.ci/unit.sh
 	$(CARGO) test --locked
 
-test-capture: setup-test build ## Picket on real capture drivers (vivid, snd-aloop) in a virtual machine: 3 to 5 minutes; SCENARIO=... for some of it
+test-capture: setup-test build ## Picket on real capture drivers (vivid, snd-aloop) in a virtual machine (3 minutes); SCENARIO=... for some of it
 	@python3 -B tests/capture/run.py --picket $(TARGET_DIR)/$(PROFILE)/picket --cache $(TARGET_DIR)/capture $(SCENARIO)
 
 check: fmt-check clippy texts unit deny test ## format, clippy, scripts, systemd files, licences and advisories, tests

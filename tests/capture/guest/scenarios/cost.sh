@@ -5,16 +5,16 @@ broker
 vivid hdmi
 timings "$FULL_HD60" && ctl --set-dv-bt-timings query >/dev/null && ctl -v pixelformat=UYVY
 export BUDGET=1600%
-# cost NAME PID: over four seconds
+# cost NAME PID: over three seconds
 cost() {
     begin=$(used "$2")
-    sleep 4
+    sleep 3
     echo "$1 $(($(used "$2") - begin))" >>"$OUT/cost"
 }
 picket_up 'input = "v4l2:/dev/video0"'
-sleep 4
+verdict ok 5 || fail "picket does not see the source"
+sleep 1
 cost picket "$PICKET"
-sleep 3
 grep -h -E 'VmHWM|VmRSS' "/proc/$PICKET/status" >"$OUT/memory"
 # For the counts that come with it.
 next raised stream_loss 5 ctl -c dv_timings_signal_mode=1

@@ -8,9 +8,9 @@ watching 'input = "v4l2:/dev/video0"'
 count() { echo "$1 $(find "/proc/$PICKET/fd" -type l | wc -l) $(grep VmRSS "/proc/$PICKET/status" | tr -dc 0-9)" >>"$OUT/counts"; }
 for cycle in $(seq 100); do
     ctl -c dv_timings_signal_mode=1
-    usleep 300000
+    usleep 250000
     ctl -c dv_timings_signal_mode=4
-    usleep 500000
+    usleep 400000
     case $cycle in *0) count "$cycle" ;; esac
 done
 mark end

@@ -23,11 +23,10 @@ alive
 for refusal in none reqbufs qbuf streamon; do
     [ "$refusal" = none ] || ctl -c "inject_vidioc_${refusal}_error=0"
     mark "dies $refusal"
-    ctl -c inject_fatal_streaming_error=0
-    sleep 4
-    alive
+    next raised stream_loss 5 ctl -c inject_fatal_streaming_error=0
     verdict ok 12 || fail "no picture after: stream died, $refusal refused"
     mark "back $refusal"
+    sleep 2
 done
 # For the counts that come with it.
 next raised stream_loss 5 ctl -c inject_fatal_streaming_error=0
