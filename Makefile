@@ -15,10 +15,10 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 PROFILE ?= quick
 BINARY ?= $(TARGET_DIR)/$(PROFILE)/picket
 
-.PHONY: help setup setup-build setup-test setup-cross setup-bench build run test check fmt-check clippy deny texts unit bench eval eval-full eval-clean instructions cross cross-test install clean
+.PHONY: help setup setup-build setup-test setup-cross setup-bench build run test test-capture check fmt-check clippy deny texts unit bench eval eval-full eval-clean instructions cross cross-test install clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: ## install what is missing of all packages (Debian 12; root or sudo)
 	@board/setup.sh build test cross
@@ -40,8 +40,12 @@ run: setup-test build ## demo: a live stream with planted defects, a broker, and
 test: setup-test ## all tests of this machine
 	python3 -B -m unittest discover -q -s tests/demo
 	python3 -B -m unittest discover -q -s tests/eval
+	python3 -B -m unittest discover -q -s tests/capture
 	@.ci/unit.sh
 	$(CARGO) test --locked
+
+test-capture: setup-test build ## Picket on real capture drivers (vivid, snd-aloop) in a virtual machine (3 minutes); SCENARIO=... for some of it
+	@python3 -B tests/capture/run.py --picket $(TARGET_DIR)/$(PROFILE)/picket --cache $(TARGET_DIR)/capture $(SCENARIO)
 
 check: fmt-check clippy texts unit deny test ## format, clippy, scripts, systemd files, licences and advisories, tests
 fmt-check: setup-build
