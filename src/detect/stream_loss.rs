@@ -2,6 +2,7 @@
 
 use super::{Defect, Observation, Presence, Scope, Severity};
 use crate::features::TransportFeatures;
+use crate::frame::Part;
 use crate::time::MediaTime;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ impl StreamLoss {
     pub fn observe(&mut self, features: &TransportFeatures) -> Observation {
         let now = features.stamp.at;
         let stopped = |until: Option<MediaTime>| until.filter(|&until| now.since(until) > GAP_MAX);
-        let ended = features.gap_ended.filter(|(from, to)| to.since(*from) > GAP_MAX);
+        let ended = features.gap_ended.filter(|(_, from, to)| to.since(*from) > GAP_MAX);
         let (video, audio) = (stopped(features.video_until), stopped(features.audio_until));
         let (no_picture, no_sound) = (video.or(features.picture_lost), audio.or(features.sound_lost));
         let both = (features.video_until.is_none() || no_picture.is_some())
@@ -31,11 +32,14 @@ impl StreamLoss {
             || (audio.is_some() && video.is_none() && quiet(features.video_until));
         // Of separate devices each is known to be away as soon as it is.
         let known = features.unreachable_since.or(features.picture_lost).or(features.sound_lost);
-        let since = features.unreachable_since.or(ended.map(|(from, _)| from)).or(no_picture).or(no_sound);
+        let ended_of = |part: Part| ended.filter(|ended| ended.0 == part).map(|ended| ended.1);
+        let since = features.unreachable_since.or(ended.map(|ended| ended.1)).or(no_picture).or(no_sound);
+        let whole = both || ended_of(Part::Programme).is_some();
+        let (no_picture, no_sound) = (no_picture.or(ended_of(Part::Picture)), no_sound.or(ended_of(Part::Sound)));
         let (scope, phrase) = match (features.unreachable_since, no_picture, no_sound) {
             (Some(_), _, _) => (Scope::Programme, features.loss.phrase()),
             _ if both && known.is_some() => (Scope::Programme, features.loss.phrase()),
-            _ if ended.is_some() || both => (Scope::Programme, "nothing arrives"),
+            _ if whole => (Scope::Programme, "nothing arrives"),
             (_, Some(_), _) if features.picture_lost.is_some() => (Scope::Picture, features.loss.phrase()),
             (_, Some(_), _) => (Scope::Picture, "no picture arrives"),
             (_, None, Some(_)) => (Scope::Sound, "no sound arrives"),
@@ -136,9 +140,12 @@ mod tests {
     #[test]
     fn a_gap_is_told_by_the_unit_that_ends_it() {
         let mut ended = features(8.0, 8.0, 8.0);
-        ended.gap_ended = Some((MediaTime::from_secs_f64(5.0), MediaTime::from_secs_f64(8.0)));
+        let gap = |part: Part, from: f64| Some((part, MediaTime::from_secs_f64(from), MediaTime::from_secs_f64(8.0)));
+        ended.gap_ended = gap(Part::Programme, 5.0);
         assert_eq!(said(ended), (Presence::Present, Scope::Programme, 5.0));
-        ended.gap_ended = Some((MediaTime::from_secs_f64(7.5), MediaTime::from_secs_f64(8.0)));
+        ended.gap_ended = gap(Part::Sound, 5.0);
+        assert_eq!(said(ended), (Presence::Present, Scope::Sound, 5.0));
+        ended.gap_ended = gap(Part::Programme, 7.5);
         assert_eq!(said(ended).0, Presence::Absent);
     }
 

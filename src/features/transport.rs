@@ -21,8 +21,8 @@ pub struct TransportFeatures {
     pub video_until: Option<MediaTime>,
     /// End of the last sound, where sound is expected.
     pub audio_until: Option<MediaTime>,
-    /// The gap that this very unit ended.
-    pub gap_ended: Option<(MediaTime, MediaTime)>,
+    /// The gap that this very unit ended: of what, from and until when.
+    pub gap_ended: Option<(Part, MediaTime, MediaTime)>,
     /// The picture that this very unit is.
     pub picture: Option<Arrival>,
     /// The sound that this very unit is: its place, samples per second, channels.
@@ -52,6 +52,9 @@ pub struct Arrival {
 
 /// A stream is joined at its next key picture, which may be as far away as the longest GOP in use.
 const JOIN_MAX: Duration = Duration::from_secs(10);
+
+/// A stream that went on for this long while the other had a gap was not part of it.
+const WENT_ON: Duration = Duration::from_secs(1);
 
 /// A picture lasts no longer than this: 5 per second are few.
 const LASTS_MAX: Duration = Duration::from_millis(200);
@@ -108,7 +111,7 @@ impl TransportTracker {
         let follows = std::mem::replace(&mut self.follows, true);
         let known = step.filter(|_| follows);
         let step = step.unwrap_or(Duration::ZERO);
-        let gap = self.now.video_until.map(|until| (until, at));
+        let gap = gap(Part::Picture, self.now.video_until, self.now.audio_until, at);
         // A picture lasts until the next; how long this one will, the step before it tells.
         self.now.video_until = Some(at.plus(step.min(LASTS_MAX)));
         (self.now.unreachable_since, self.now.picture_lost) = (None, None);
@@ -127,7 +130,7 @@ impl TransportTracker {
 
     /// A picture came that was not decoded.
     pub fn passed(&mut self, stamp: Stamp) -> TransportFeatures {
-        let gap = self.now.video_until.map(|until| (until, stamp.at));
+        let gap = gap(Part::Picture, self.now.video_until, self.now.audio_until, stamp.at);
         self.now.video_until = self.now.video_until.max(Some(stamp.at.plus(LASTS_MAX)));
         (self.now.unreachable_since, self.now.picture_lost) = (None, None);
         let mut features = self.interrupted(stamp);
@@ -139,7 +142,7 @@ impl TransportTracker {
     pub fn sound(&mut self, block: &AudioBlock) -> TransportFeatures {
         let at = block.stamp.at;
         let length = Duration::from_secs_f64(block.frames() as f64 / f64::from(block.rate.max(1)));
-        let gap = self.now.audio_until.map(|until| (until, at));
+        let gap = gap(Part::Sound, self.now.audio_until, self.now.video_until, at);
         self.now.audio_until = Some(at.plus(length));
         (self.now.unreachable_since, self.now.sound_lost) = (None, None);
         let mut features = self.seen(block.stamp);
@@ -159,6 +162,18 @@ impl TransportTracker {
         self.now.stamp = Stamp { at, arrived: stamp.arrived };
         self.now
     }
+}
+
+/// The gap that a unit of `part` ends at `at`; `until` and `other`: the end of what came before of it and of the other.
+fn gap(
+    part: Part,
+    until: Option<MediaTime>,
+    other: Option<MediaTime>,
+    at: MediaTime,
+) -> Option<(Part, MediaTime, MediaTime)> {
+    let until = until?;
+    let alone = other.is_some_and(|other| other > until.plus(WENT_ON));
+    Some((if alone { part } else { Part::Programme }, until, at))
 }
 
 #[cfg(test)]
@@ -202,7 +217,19 @@ mod tests {
         assert_eq!(tracker.opened(stamp(9_000), false, true).unreachable_since, Some(MediaTime(100_000_000)));
         let features = tracker.sound(&block(9_500));
         assert_eq!(features.unreachable_since, None);
-        assert_eq!(features.gap_ended, Some((MediaTime(100_000_000), MediaTime(9_500_000_000))));
+        assert_eq!(features.gap_ended, Some((Part::Programme, MediaTime(100_000_000), MediaTime(9_500_000_000))));
+    }
+
+    #[test]
+    fn a_gap_of_the_sound_alone_is_told_as_such() {
+        let mut tracker = TransportTracker::default();
+        tracker.opened(stamp(0), true, true);
+        tracker.sound(&block(0));
+        for ms in (0..5_000).step_by(40) {
+            tracker.passed(stamp(ms));
+        }
+        let gap = tracker.sound(&block(5_000)).gap_ended;
+        assert_eq!(gap, Some((Part::Sound, MediaTime(100_000_000), MediaTime(5_000_000_000))));
     }
 
     #[test]

@@ -196,7 +196,7 @@ def sound(seen):
     told = {e["defect"] for e in seen.events("raised") if stopped * 1000 <= e["mono_ms"] <= (continued + 4) * 1000}
     counts = seen.counts()
     need(told, "a reader that was stopped for 2 s is not told")
-    need(counts["xruns"] > 0 and counts["late"] > 0, f"a reader that was stopped for 2 s: {counts['xruns']} overruns of the card, {counts['late']} pictures late")
+    need(counts["xruns"] > 0 and counts["sound_lost"] > 0 and counts["late"] > 0, f"a reader that was stopped for 2 s: {counts['xruns']} overruns of the card, {counts['sound_lost']} samples lost, {counts['late']} pictures late")
     need(lost[0][0] <= 1.5 * SOON_S, f"the unplugged card was told after {lost[0][0]:.2f} s")
     return (f"silence raised after {silence[0][0]:.1f} s, cleared after {silence[1][0]:.1f} s; overrun told as {', '.join(sorted(told))} ({counts['xruns']} xruns, {counts['sound_lost']} samples and {counts['late']} pictures lost); "
             f"card gone told after {lost[0][0]:.2f} s, back after {lost[1][0]:.1f} s")

@@ -243,6 +243,8 @@ impl Alsa {
             Err(Stop::Overrun) => {
                 self.counts.xruns += 1;
                 self.break_off();
+                // It had samples, more than it could keep: it was us who did not come.
+                stream.alive = now;
                 stream.device.restart()
             }
             Err(Stop::Suspended) => {

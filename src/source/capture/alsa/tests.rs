@@ -141,6 +141,16 @@ fn an_overrun_is_counted_and_told_as_a_gap() {
 }
 
 #[test]
+fn an_overrun_that_was_found_late_is_no_loss_of_the_device() {
+    let mut bench = Bench::new(&[Ok(RATE)]);
+    bench.plays([Step::Frames(960)]);
+    bench.clock.advance(Duration::from_secs(3));
+    let heard = bench.plays([Step::Stop(Stop::Overrun), Step::Frames(960)]);
+    assert!(heard.iter().all(|sound| !matches!(sound, Sound::Lost { .. })), "{heard:?}");
+    assert_eq!(bench.alsa.counts().xruns, 1);
+}
+
+#[test]
 fn a_device_that_goes_is_lost_and_opened_again_with_back_off() {
     let mut bench = Bench::new(&[Ok(RATE), Err("no such capture device"), Err("no such capture device"), Ok(RATE)]);
     let heard = bench.plays([Step::Frames(960), Step::Stop(Stop::Gone("the device was unplugged".into()))]);
