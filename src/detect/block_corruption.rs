@@ -129,6 +129,8 @@ pub struct BlockCorruption {
     began: MediaTime,
     seen: Option<MediaTime>,
     sharp: bool,
+    /// Largest area since it began, %.
+    widest: f64,
     suspicion: Option<Suspicion>,
     /// The decoder told of damage that has not been said yet.
     owed: Option<MediaTime>,
@@ -273,6 +275,7 @@ impl BlockCorruption {
                 self.seen = Some(at);
                 self.began = self.rising.unwrap_or(at).max(at.minus(onset_max));
                 self.sharp = sharp;
+                self.widest = 0.0;
             }
             None => {}
             Some(_) if goes_on => {
@@ -358,7 +361,8 @@ impl BlockCorruption {
         };
         // Lines and lattices of some programmes look like damage for a moment, and there is no other witness.
         let brief = self.last.since(self.began) < ALONE;
-        let doubtful = self.suspicion.is_none() && (brief || area >= ALL_OVER);
+        self.widest = self.widest.max(area);
+        let doubtful = self.suspicion.is_none() && (brief || self.widest >= ALL_OVER);
         Observation {
             defect: Defect::BlockCorruption,
             scope: Scope::Picture,

@@ -126,7 +126,7 @@ fn look(root: &Path, path: &Path) -> VideoNode {
         Ok(open) => {
             if let Err(error) = examine(&open, &mut node) {
                 node.problem = Some(match error {
-                    Errno::ENOTTY => "is no V4L2 device".to_owned(),
+                    Errno::ENOTTY | Errno::ENOSYS => "is no V4L2 device".to_owned(),
                     error => format!("does not answer: {}", error.desc().to_lowercase()),
                 });
             }
