@@ -3,10 +3,10 @@
 use super::{CONFIGURATION, ENVIRONMENT, Failure, GOOD, output, probe_text};
 use crate::health::{Board, Machine};
 use crate::kernels::Kernels;
-use crate::source::capture::discover::holder::Holder;
 use crate::source::capture::discover::sound::SoundDevice;
 use crate::source::capture::discover::video::{PixelFormat, Role, Signal, Size, VideoNode};
 use crate::source::capture::discover::{Hotplug, decoders, devices};
+use crate::source::capture::holder::Holder;
 use crate::time::{Clock, SystemClock};
 use crate::wire::{
     self, ProbeBoard, ProbeChange, ProbeDecoder, ProbeFormat, ProbeHolder, ProbeReport, ProbeSize, ProbeSound,

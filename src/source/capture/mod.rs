@@ -5,6 +5,7 @@
 
 pub mod alsa;
 pub mod discover;
+pub mod holder;
 mod v4l2;
 
 pub use v4l2::Node;

@@ -1,6 +1,6 @@
 //! The real device, by alsa-lib.
 
-use super::super::discover::holder;
+use super::super::holder;
 use super::name::Name;
 use super::rates::Rates;
 use super::samples::SampleFormat;

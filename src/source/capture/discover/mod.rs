@@ -1,7 +1,6 @@
 //! What capture devices this machine has, what they can do, and which decoders work.
 
 pub mod decoders;
-pub mod holder;
 mod hotplug;
 mod node;
 pub mod sound;

@@ -1,7 +1,7 @@
 //! ALSA capture devices and what they can deliver.
 
 use super::super::alsa::{Name, SampleFormat, quiet};
-use super::holder::{self, Holder};
+use crate::source::capture::holder::{self, Holder};
 use alsa::card::{Card, Iter};
 use alsa::ctl::{Ctl, DeviceIter};
 use alsa::pcm::{HwParams, PCM};

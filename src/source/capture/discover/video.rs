@@ -1,7 +1,7 @@
 //! V4L2 nodes: what they are, what they can deliver, and what arrives at their input.
 
-use super::holder::{self, Holder};
 use super::node::{Node, text};
+use crate::source::capture::holder::{self, Holder};
 use nix::errno::Errno;
 use std::path::{Path, PathBuf};
 use v4l::v4l_sys as sys;

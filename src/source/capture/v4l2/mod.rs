@@ -17,6 +17,7 @@ pub use node::Node;
 pub(super) use relay::fault as relay_fault;
 
 use super::super::Backoff;
+use super::holder;
 use crate::budget::{Effort, Share};
 use crate::frame::{Frame, Loss};
 use crate::health::CaptureStatus;
@@ -38,6 +39,8 @@ use track::Tracker;
 use v4l::v4l_sys as sys;
 
 /// How often the input is looked at, whatever events say: many drivers send none. With what follows it tells a change
+/// As many are named of those who hold a node.
+const HOLDERS_MAX: usize = 3;
 /// within half a second.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// Who holds a node is looked for this often: all processes are asked.
@@ -240,7 +243,9 @@ impl Camera {
             return Trouble { loss: *loss, reason: reason.clone() };
         }
         self.holders_looked = Some(now);
-        let by = match node::holders(Path::new("/"), path).as_slice() {
+        let known: Vec<String> =
+            holder::of_node(Path::new("/"), path).iter().take(HOLDERS_MAX).map(ToString::to_string).collect();
+        let by = match known.as_slice() {
             [] => "another process, which this user cannot see".to_owned(),
             known => known.join(", "),
         };

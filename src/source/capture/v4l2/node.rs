@@ -1,13 +1,9 @@
-//! Names of capture devices, and who holds one.
+//! Names of capture devices.
 
 use super::device::Device;
 use std::fmt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use v4l::v4l_sys as sys;
-
-/// As many are named of those who hold a node.
-const HOLDERS_MAX: usize = 3;
 
 /// Which node. Numbers of nodes change from start to start; paths below /dev/v4l and names of cards do not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,37 +100,6 @@ fn nodes_of(root: &Path, name: &str) -> Vec<PathBuf> {
     found.into_iter().map(|(_, path)| path).collect()
 }
 
-/// Who else has `node` open: "ffmpeg (process 1234)". Empty where none can be seen: those of other users are not shown to
-/// all. `root` is `/`.
-pub(super) fn holders(root: &Path, node: &Path) -> Vec<String> {
-    let Ok(device) = std::fs::metadata(node) else { return Vec::new() };
-    let own = std::process::id();
-    let processes = std::fs::read_dir(root.join("proc")).into_iter().flatten().flatten();
-    let numbers = processes.filter_map(|process| process.file_name().to_str()?.parse::<u32>().ok());
-    let holds = |process: u32| {
-        let links = std::fs::read_dir(root.join(format!("proc/{process}/fd"))).into_iter().flatten().flatten();
-        links.into_iter().any(|link| {
-            // The target's name is compared first: looking at what pipes and sockets are is dear.
-            let named = std::fs::read_link(link.path())
-                .is_ok_and(|target| target.starts_with("/dev") || root != Path::new("/"));
-            named && std::fs::metadata(link.path()).is_ok_and(|other| same(&device, &other))
-        })
-    };
-    let shown = |process: u32| {
-        let name = std::fs::read_to_string(root.join(format!("proc/{process}/comm"))).unwrap_or_default();
-        format!("{} (process {process})", name.trim())
-    };
-    numbers.filter(|&process| process != own && holds(process)).take(HOLDERS_MAX).map(shown).collect()
-}
-
-/// Whether both are one device node, or one file.
-fn same(one: &std::fs::Metadata, other: &std::fs::Metadata) -> bool {
-    match one.rdev() {
-        0 => (one.dev(), one.ino()) == (other.dev(), other.ino()),
-        device => device == other.rdev(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,19 +124,5 @@ mod tests {
         let found = nodes_of(root.path(), "stick");
         assert_eq!(found, ["video2", "video10"].map(|node| root.path().join("dev").join(node)));
         assert_eq!(nodes_of(root.path(), "none").len(), 0);
-    }
-
-    #[test]
-    fn who_holds_a_node_is_told() {
-        let root = tempfile::tempdir().expect("a folder");
-        let node = root.path().join("node");
-        std::fs::write(&node, "").expect("written");
-        let holder = root.path().join("proc/77");
-        std::fs::create_dir_all(holder.join("fd")).expect("made");
-        std::fs::create_dir_all(root.path().join("proc/self")).expect("made");
-        std::fs::write(holder.join("comm"), "ffmpeg\n").expect("written");
-        assert_eq!(holders(root.path(), &node).len(), 0);
-        std::os::unix::fs::symlink(&node, holder.join("fd/5")).expect("linked");
-        assert_eq!(holders(root.path(), &node), ["ffmpeg (process 77)"]);
     }
 }
