@@ -125,7 +125,7 @@ impl Stretch {
         Observation {
             presence: Presence::Present,
             since: Some(first.from),
-            severity: if per_second >= SEVERE && now.since(first.from) >= WINDOW {
+            severity: if per_second >= SEVERE && until.since(first.from) >= WINDOW {
                 super::Severity::Major
             } else {
                 super::Severity::Minor
