@@ -242,7 +242,7 @@ impl Device {
             severity: what.severity,
             at: Stamp { at: media, arrived: now },
             onset: media.minus(Duration::from_secs_f64(what.hold_s)),
-            value: what.value * scale,
+            value: what.value,
             threshold: what.threshold,
             unit: what.unit,
             confidence: Some(0.75 + 0.25 * scale),
