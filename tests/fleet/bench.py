@@ -106,7 +106,7 @@ class Fleet:
     def __init__(self, simulator, broker, **options):
         flags = [item for name, value in options.items() for item in ([f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)]))]
         self.output = tempfile.TemporaryFile("w+", encoding="utf-8")
-        self.process = subprocess.Popen([simulator, "--broker", f"127.0.0.1:{broker.open}", *flags], stdout=self.output)
+        self.process = subprocess.Popen([simulator, "--broker", f"127.0.0.1:{broker.open}", *flags], stdout=self.output, stderr=subprocess.DEVNULL)
 
     def result(self, seconds):
         """What it says at its end."""

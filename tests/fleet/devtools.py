@@ -142,14 +142,14 @@ class Chromium:
         self.wait("document.readyState === 'complete'")
 
     def run(self, script):
-        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True, replMode=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
     def wait(self, script, seconds=20.0):
         """Until the expression is true; hands out the seconds that it took."""
         began = time.monotonic()
-        while not self.run(script):
+        while not self.run(f"Boolean({script})"):
             if time.monotonic() - began > seconds:
                 raise TimeoutError(f"not within {seconds} s: {script}\n{self.run('JSON.stringify(window.picket && picket())')}\n{self.logged}")
             self.listen(0.1)
