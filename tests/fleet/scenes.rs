@@ -142,9 +142,9 @@ fn pitch(x: f32, y: f32, wave: &[f32]) -> Rgb {
 fn city(x: f32, y: f32, turn: f32, wave: &[f32]) -> Rgb {
     let tint = hue(turn + 0.2);
     let mut colour = mix([0.03, 0.04, 0.12], mix([0.5, 0.3, 0.42], tint, 0.3), y * 1.1);
-    for layer in 0..2 {
+    for (layer, shift) in wave.iter().enumerate().take(2) {
         let count = 13.0 + 7.0 * layer as f32;
-        let column = (x * count + wave[layer] * 5.0).floor();
+        let column = (x * count + shift * 5.0).floor();
         let top = 0.3 + 0.22 * layer as f32 + 0.26 * ((column * 12.99).sin() * 4375.85).fract().abs();
         if y > top {
             colour = mix([0.1, 0.11, 0.2], [0.03, 0.03, 0.07], layer as f32);
