@@ -15,10 +15,10 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 PROFILE ?= quick
 BINARY ?= $(TARGET_DIR)/$(PROFILE)/picket
 
-.PHONY: help setup setup-build setup-test setup-cross setup-bench build run test test-capture check fmt-check clippy deny texts unit bench eval eval-full eval-clean instructions cross cross-test install clean
+.PHONY: help setup setup-build setup-test setup-cross setup-bench setup-fleet build run test test-capture fleet-sim fleet-test fleet-measure check fmt-check clippy deny texts unit bench eval eval-full eval-clean instructions cross cross-test install clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: ## install what is missing of all packages (Debian 12; root or sudo)
 	@board/setup.sh build test cross
@@ -47,11 +47,23 @@ test: setup-test ## all tests of this machine
 test-capture: setup-test build ## Picket on real capture drivers (vivid, snd-aloop) in a virtual machine (3 minutes); SCENARIO=... for some of it
 	@python3 -B tests/capture/run.py --picket $(TARGET_DIR)/$(PROFILE)/picket --cache $(TARGET_DIR)/capture $(SCENARIO)
 
+# As optimised as tests are: a fleet of thousands costs a tenth of a core.
+FLEET_SIM := $(TARGET_DIR)/debug/picket-fleet-sim
+fleet-sim: setup-fleet
+	$(CARGO) build --locked --features fleet-sim --bin picket-fleet-sim
+
+fleet-test: fleet-sim ## the fleet page in Chromium, who may do what on Mosquitto, simulated devices (3 minutes; pictures in target/fleet)
+	$(CARGO) test --locked --features fleet-sim --bin picket-fleet-sim
+	PICKET_FLEET_SIM=$(FLEET_SIM) PICKET_FLEET_OUT=$(TARGET_DIR)/fleet python3 -B -m unittest discover -s tests/fleet
+
+fleet-measure: fleet-sim ## 9,900 devices, each 10 s: broker, page and simulator (3 minutes; DEVICES=...)
+	@python3 -B tests/fleet/measure.py --simulator $(FLEET_SIM) --out $(TARGET_DIR)/fleet $(if $(DEVICES),--devices $(DEVICES))
+
 check: fmt-check clippy texts unit deny test ## format, clippy, scripts, systemd files, licences and advisories, tests
 fmt-check: setup-build
 	$(CARGO) fmt --check
 clippy: setup-build
-	$(CARGO) clippy --locked --all-targets --features bench -- -D warnings
+	$(CARGO) clippy --locked --all-targets --features bench,fleet-sim -- -D warnings
 texts: setup-test
 	@.ci/texts.sh
 unit: setup-test
@@ -102,6 +114,8 @@ install: ## install into DESTDIR: binary, systemd files, default configuration
 	install -D -m 644 systemd/picket.service "$(DESTDIR)$(UNITDIR)/picket.service"
 	install -D -m 644 systemd/picket.sysusers "$(DESTDIR)$(PREFIX)/lib/sysusers.d/picket.conf"
 	install -D -m 644 systemd/picket.tmpfiles "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/picket.conf"
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/picket/fleet" systemd/fleet/fleet.html
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/doc/picket/examples" systemd/fleet/mosquitto.conf systemd/fleet/mosquitto.acl systemd/fleet/telegraf.conf systemd/fleet/grafana.json
 	install -d -m 755 "$(DESTDIR)$(SYSCONFDIR)/picket/conf.d"
 	# A configuration that somebody has edited stays.
 	[[ -e "$(DESTDIR)$(SYSCONFDIR)/picket/picket.toml" ]] || install -m 644 systemd/picket.toml "$(DESTDIR)$(SYSCONFDIR)/picket/picket.toml"
