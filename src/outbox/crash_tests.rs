@@ -75,7 +75,11 @@ impl Platter {
     fn names(&self, changes: usize) -> BTreeSet<String> {
         let mut names = self.named.clone();
         for (name, made) in &self.renamed[..changes] {
-            if *made { names.insert(name.clone()) } else { names.remove(name) };
+            if *made {
+                names.insert(name.clone())
+            } else {
+                names.remove(name)
+            };
         }
         names
     }

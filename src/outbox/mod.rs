@@ -411,7 +411,10 @@ impl Outbox {
         self.next = self.cursor.next.max(highest + 1);
         let unread = self.log.unread();
         if unread > 0 {
-            tracing::warn!(segments = unread, "outbox: the disk does not give out all; what is missing waits for the next start");
+            tracing::warn!(
+                segments = unread,
+                "outbox: the disk does not give out all; what is missing waits for the next start"
+            );
             self.settled_max = acked;
             self.next += RESERVE * unread;
         }

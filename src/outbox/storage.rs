@@ -83,9 +83,8 @@ impl Storage for Disk {
             self.lock = Some(lock);
         }
         let entries = fs::read_dir(&self.folder)?;
-        let names: Vec<String> = entries
-            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-            .collect::<io::Result<_>>()?;
+        let names: Vec<String> =
+            entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<io::Result<_>>()?;
         // A run that was killed may have made a file and not come to putting its name on disk.
         self.unnamed.extend(names.iter().cloned());
         Ok(names)

@@ -56,8 +56,6 @@ impl Default for Script {
 /// A message that came.
 #[derive(Clone, Debug)]
 pub struct Arrived {
-    pub conn: usize,
-    pub when: Instant,
     pub topic: String,
     pub body: Vec<u8>,
 }
@@ -214,7 +212,7 @@ impl Line {
         *longest = (*longest).max(packet.len() + 2);
         let waiting = seen.waiting.entry(self.conn).or_default();
         *waiting = (*waiting).max(self.waiting.len());
-        seen.arrived.push(Arrived { conn: self.conn, when: Instant::now(), topic, body });
+        seen.arrived.push(Arrived { topic, body });
     }
 
     fn acknowledge(&mut self, chance: &mut u64) -> io::Result<()> {
