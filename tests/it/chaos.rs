@@ -277,7 +277,8 @@ fn an_alert_costs_five_thousand_bytes_at_most() {
         let bytes = written(&running) - bytes;
         assert!(running.stop().success());
         println!("{case}: {alerts} alerts, {} bytes written for each", bytes / alerts.max(1));
-        assert!(alerts > 20, "{alerts}");
+        // What comes and goes is told ever more rarely.
+        assert!(alerts >= 10, "{alerts}");
         // A file system in memory writes nothing.
         assert!(bytes <= alerts * 5000, "{bytes} for {alerts}");
     }

@@ -45,7 +45,7 @@ fn a_broker_that_stalls_is_noticed_in_time() {
         let most = KEEP_ALIVE.mul_f64(1.5) + Duration::from_secs(backoff);
         // And some time for a busy machine.
         assert!(took >= KEEP_ALIVE, "nothing else may end it: {took:?}:\n{}", daemon.log());
-        assert!(took <= most + Duration::from_millis(500), "{took:?}:\n{}", daemon.log());
+        assert!(took <= most + Duration::from_secs(1), "{took:?}:\n{}", daemon.log());
     }
     std::thread::sleep(Duration::from_secs(2));
     assert!(running.stop().success(), "{}", daemon.log());
