@@ -15,7 +15,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 PROFILE ?= quick
 BINARY ?= $(TARGET_DIR)/$(PROFILE)/picket
 
-.PHONY: help setup setup-build setup-test setup-cross setup-bench setup-fleet build run test test-capture fleet-sim fleet-test fleet-measure check fmt-check clippy deny texts unit bench eval eval-full eval-clean instructions cross cross-test install clean
+.PHONY: help setup setup-build setup-test setup-cross setup-bench setup-fleet build run test test-capture fleet-sim fleet-test fleet-measure chaos fuzz check fmt-check clippy deny texts unit bench eval eval-full eval-clean instructions cross cross-test install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,13 @@ test: setup-test ## all tests of this machine
 	python3 -B -m unittest discover -q -s tests/capture
 	@.ci/unit.sh
 	$(CARGO) test --locked
+
+chaos: setup-test ## 20,000 alerts for each of 10 seeds through brokers that misbehave and die, kill -9 in between; power cuts; bytes for an alert (15 minutes)
+	$(CARGO) test --locked --lib -- --ignored --nocapture outbox
+	$(CARGO) test --locked --test it -- --ignored --nocapture --test-threads 1 chaos
+
+fuzz: setup-test ## spoilt bytes for every parser of what others wrote, MINUTES=60 for each of 7 targets, side by side
+	FUZZ_MINUTES=$(MINUTES) $(CARGO) test --locked --test fuzz -- --nocapture --test-threads 7
 
 test-capture: setup-test build ## Picket on real capture drivers (vivid, snd-aloop) in a virtual machine (3 minutes); SCENARIO=... for some of it
 	@python3 -B tests/capture/run.py --picket $(TARGET_DIR)/$(PROFILE)/picket --cache $(TARGET_DIR)/capture $(SCENARIO)

@@ -180,12 +180,12 @@ impl Courier {
         self.pump();
     }
 
-    /// A passing message, QoS 0; dropped and counted without a connection.
+    /// A passing message, QoS 0; dropped and counted without a connection, or when it is too large for the broker: the
+    /// client library would give up the connection over it.
     pub fn send(&mut self, message: Message) {
+        let message = Message { qos: Qos::AtMostOnce, ..message };
         let sent = match &self.state {
-            State::Linked { link, .. } if self.session.is_up() => {
-                link.publish(Message { qos: Qos::AtMostOnce, ..message })
-            }
+            State::Linked { link, .. } if self.session.is_up() && self.session.fits(&message) => link.publish(message),
             _ => false,
         };
         self.passing_dropped += u64::from(!sent);

@@ -426,7 +426,8 @@ impl Session {
         self.hold_until.is_none_or(|until| now >= until) && self.flights.len() < usize::from(window)
     }
 
-    fn fits(&self, message: &Message) -> bool {
+    /// Whether the broker takes packets as large as this message's.
+    pub fn fits(&self, message: &Message) -> bool {
         self.limits.packet_max.is_none_or(|most| packet_bytes(message) <= u64::from(most))
     }
 

@@ -299,9 +299,12 @@ async fn a_message_above_the_brokers_limit_is_not_sent() {
     let body = format!("{{\"seq\":2,\"x\":\"{}\"}}", "x".repeat(500)).into_bytes();
     courier.spool(Entry { seq: 2, incident: "big".into(), step: Step::Raised, topic: "event".into(), made, body });
     spool(&mut courier, &*clock);
+    drive(&mut courier, Duration::from_secs(5), |c| c.counters().connected && c.counters().outbox.waiting < 3).await;
+    courier.send(retained("health", &"x".repeat(500), Qos::AtMostOnce));
     let events = drive(&mut courier, Duration::from_secs(600), emptied).await;
     let counters = courier.counters();
     assert_eq!((counters.outbox.refused, counters.retained_refused, counters.reconnects), (1, 1, 0), "{events:?}");
+    assert_eq!(counters.passing_dropped, 1);
     assert_eq!(broker.seen().arrived.iter().filter_map(seq_of).collect::<Vec<_>>(), [1, 3]);
 }
 

@@ -1,5 +1,6 @@
 //! What has been sent and numbered, in two slots written in turn: a torn write leaves the other one.
 
+use super::record::SEQ_MAX;
 use super::storage::Storage;
 use std::io;
 
@@ -63,13 +64,14 @@ impl Cursor {
             return None;
         }
         let mut numbers = fields[4..].chunks_exact(8).filter_map(|b| b.try_into().ok().map(u64::from_le_bytes));
-        Some(Self {
+        let slot = Self {
             generation: numbers.next()?,
             acked: numbers.next()?,
             next: numbers.next()?,
             sent: numbers.next()?,
             connections: numbers.next()?,
-        })
+        };
+        (slot.acked <= slot.next && slot.next <= SEQ_MAX).then_some(slot)
     }
 }
 

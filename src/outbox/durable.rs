@@ -46,7 +46,7 @@ impl Outbox {
 
     pub(super) fn write_cursor(&mut self, now: Now) -> io::Result<()> {
         self.cursor_at = Some(now.mono);
-        self.cursor.acked = self.queue.keys().next().copied().unwrap_or(self.next);
+        self.cursor.acked = self.queue.keys().next().copied().unwrap_or(self.next).min(self.settled_max);
         self.cursor.next = self.next.max(self.reserved);
         self.cursor.store(self.log.storage())?;
         self.cursor_due = 0;

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+const EROFS: i32 = 30;
+
 /// What changed the folder.
 #[derive(Clone, Debug)]
 pub enum Act {
@@ -16,6 +18,19 @@ pub enum Act {
     Sync(String),
     /// A file is gone.
     Remove(String),
+}
+
+impl Act {
+    /// The first half of what is written.
+    fn half(&self) -> Option<Self> {
+        match self {
+            Self::Append(name, bytes) => Some(Self::Append(name.clone(), bytes[..bytes.len() / 2].to_vec())),
+            Self::Overwrite(name, at, bytes) => {
+                Some(Self::Overwrite(name.clone(), *at, bytes[..bytes.len() / 2].to_vec()))
+            }
+            Self::Sync(_) | Self::Remove(_) => None,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -155,10 +170,19 @@ impl Fake {
                 }
             }
         }
+        Self::holding(files)
+    }
+
+    /// A folder with these files.
+    pub fn holding(files: BTreeMap<String, Vec<u8>>) -> Self {
         let fake = Self::default();
         fake.state().before = files.clone();
         fake.state().files = files;
         fake
+    }
+    /// Its files.
+    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        self.state().files.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -195,11 +219,19 @@ impl FakeStorage {
         }
     }
 
+    /// A write that fails for want of room, or on a bad sector, has written half.
     fn act(&self, act: Act) -> io::Result<()> {
-        let mut state = self.call()?;
+        let (mut state, act, result) = match self.call() {
+            Ok(state) => (state, act, Ok(())),
+            Err(error) if error.raw_os_error() == Some(EROFS) => return Err(error),
+            Err(error) => match act.half() {
+                Some(half) => (self.0.state(), half, Err(error)),
+                None => return Err(error),
+            },
+        };
         apply(&mut state.files, &act);
         state.acts.push(act);
-        Ok(())
+        result
     }
 }
 

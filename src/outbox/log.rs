@@ -31,6 +31,8 @@ struct Segment {
     bytes: u64,
     /// Messages in it that are still to be sent.
     live: u32,
+    /// The disk did not give it out. It may at the next start, so it stays as long as there is room.
+    unread: bool,
 }
 
 /// The segments of one folder.
@@ -67,15 +69,17 @@ impl Log {
     }
 
     /// Reads the segments among `names`, oldest first, and hands over each record up to the first damaged one of its
-    /// segment. A segment that cannot be read counts as damaged from its start. Returns how many bytes were cut.
+    /// segment. A segment that cannot be read is kept for the next start. Returns how many bytes were cut.
     pub fn scan(&mut self, names: &[String], mut found: impl FnMut(&mut Self, Place, Record)) -> u64 {
         let mut numbers: Vec<u64> = names.iter().filter_map(|name| number_of(name)).collect();
         numbers.sort_unstable();
         let mut cut = 0;
         for number in numbers {
-            let content = self.storage.read(&name_of(number)).unwrap_or_default();
+            let read = self.storage.read(&name_of(number));
+            let unread = read.is_err();
+            let content = read.unwrap_or_default();
             let bytes = content.len() as u64;
-            self.segments.push_back(Segment { number, bytes, live: 0 });
+            self.segments.push_back(Segment { number, bytes, live: 0, unread });
             self.bytes += bytes;
             self.next_number = number + 1;
             let mut offset = if content.starts_with(MAGIC) { MAGIC.len() } else { content.len() };
@@ -105,7 +109,7 @@ impl Log {
             if self.writing {
                 self.sync()?;
             }
-            self.segments.push_back(Segment { number: self.next_number, bytes: 0, live: 0 });
+            self.segments.push_back(Segment { number: self.next_number, bytes: 0, live: 0, unread: false });
             self.next_number += 1;
         }
         let Some(segment) = self.segments.back_mut() else { return Err(io::ErrorKind::NotFound.into()) };
@@ -159,9 +163,14 @@ impl Log {
         self.segments.front().filter(|_| closed).map(|segment| segment.number)
     }
 
-    /// Whether the oldest segment holds messages that are still to be sent.
+    /// Whether the oldest segment holds messages that are still to be sent, or may hold such.
     pub fn oldest_is_live(&self) -> bool {
-        self.segments.front().is_some_and(|segment| segment.live > 0)
+        self.segments.front().is_some_and(|segment| segment.live > 0 || segment.unread)
+    }
+
+    /// How many segments the disk did not give out.
+    pub fn unread(&self) -> u64 {
+        self.segments.iter().filter(|segment| segment.unread).count() as u64
     }
 
     /// Removes the oldest segment.

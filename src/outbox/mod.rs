@@ -14,6 +14,8 @@ mod record;
 mod storage;
 
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod pressure_tests;
@@ -53,7 +55,7 @@ const SURVEY_EVERY: Duration = Duration::from_secs(10);
 const HEADROOM: Room = Room { bytes: 64 << 20, inodes: 100 };
 /// What is sent later than this after it was made says so.
 const REPLAYED_AFTER: Duration = Duration::from_secs(60);
-/// Numbers set aside when the log cannot tell any more which ones were used.
+/// Numbers set aside when the log cannot tell any more which ones were used; more than a segment has room for.
 const RESERVE: u64 = 4096;
 
 /// Where the outbox lives and how much it may take.
@@ -164,6 +166,8 @@ pub struct Outbox {
     next: u64,
     /// Numbers below may have been used although the log does not show it.
     reserved: u64,
+    /// Nothing from here on may count as settled on disk: it may lie in a segment that could not be read.
+    settled_max: u64,
     queue: BTreeMap<u64, Queued>,
     open: BTreeMap<String, Open>,
     /// Appended but perhaps not on disk yet, with a copy in case the disk fails.
@@ -195,6 +199,7 @@ impl Outbox {
             age_max: settings.age_max,
             next: 1,
             reserved: 0,
+            settled_max: u64::MAX,
             queue: BTreeMap::new(),
             open: BTreeMap::new(),
             unsynced: Vec::new(),
@@ -208,7 +213,9 @@ impl Outbox {
         };
         let unusable = |source| Error::Folder { folder: settings.folder.clone(), source };
         outbox.load().map_err(unusable)?;
-        match outbox.write_cursor(now) {
+        // A run that was killed may have left messages that the kernel has and the disk has not: they must not be
+        // handed out before they are there.
+        match outbox.log.sync().and_then(|()| outbox.write_cursor(now)) {
             Ok(()) => Ok(outbox),
             Err(error) if is_of_the_medium(&error) => {
                 outbox.degrade(&error.to_string(), now);
@@ -229,7 +236,7 @@ impl Outbox {
         debug_assert_eq!(entry.seq, self.next, "the body carries the number that was given out");
         let seq = entry.seq;
         self.next = self.next.max(seq + 1);
-        let acked = self.queue.keys().next().copied().unwrap_or(seq);
+        let acked = self.queue.keys().next().copied().unwrap_or(seq).min(self.settled_max);
         let record = Record { kind: Kind::Message, acked, entry };
         let Some(encoded) = record.encode() else {
             self.dropped += 1;
@@ -402,6 +409,15 @@ impl Outbox {
             tracing::warn!(bytes = cut, "outbox: cut damaged records, as a power cut leaves them");
         }
         self.next = self.cursor.next.max(highest + 1);
+        let unread = self.log.unread();
+        if unread > 0 {
+            tracing::warn!(
+                segments = unread,
+                "outbox: the disk does not give out all; what is missing waits for the next start"
+            );
+            self.settled_max = acked;
+            self.next += RESERVE * unread;
+        }
         Ok(())
     }
 }

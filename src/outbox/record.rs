@@ -10,6 +10,10 @@ pub const HEAD: usize = 8;
 /// Longest record. Bodies have 8 KiB at most (contract, mqtt); a length beyond this is damage, not a long record.
 pub const RECORD_MAX: usize = 64 * 1024;
 
+/// No number is higher: JSON's readers tell numbers exactly up to here, and no device lives long enough to come near.
+/// One that is would leave no room for those that follow.
+pub const SEQ_MAX: u64 = 1 << 53;
+
 /// What a record is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -91,6 +95,10 @@ impl Record {
         let [kind, step, synced] = *take(&mut rest)?;
         let acked = u64::from_le_bytes(*take(&mut rest)?);
         let seq = u64::from_le_bytes(*take(&mut rest)?);
+        // Nothing settles what comes after it: that would take all messages to come.
+        if seq > SEQ_MAX || acked > seq {
+            return None;
+        }
         let mono = Mono(u64::from_le_bytes(*take(&mut rest)?).checked_mul(1_000_000)?);
         let wall = Wall { unix_ms: i64::from_le_bytes(*take(&mut rest)?), synced: synced != 0 };
         let boot = BootId::from_kernel(&text(&mut rest)?);
@@ -161,7 +169,7 @@ mod tests {
             boot: BootId::from_kernel("0123abcd-0000"),
         };
         let entry = Entry {
-            seq: u64::MAX - 1,
+            seq: SEQ_MAX,
             incident: "000000000000-1-cam-1".to_owned(),
             step: Step::Cleared,
             topic: "picket/1/x/ä".to_owned(),
@@ -197,6 +205,12 @@ mod tests {
 
     #[test]
     fn refuses_what_does_not_fit() {
+        let mut impossible = record();
+        impossible.entry.seq = SEQ_MAX + 1;
+        assert_eq!(Record::decode(&impossible.encode().unwrap()), None);
+        impossible = record();
+        impossible.acked = SEQ_MAX + 1;
+        assert_eq!(Record::decode(&impossible.encode().unwrap()), None);
         let mut long = record();
         long.entry.body = vec![b'x'; RECORD_MAX];
         assert_eq!(long.encode(), None);

@@ -82,7 +82,12 @@ impl Storage for Disk {
             })?;
             self.lock = Some(lock);
         }
-        fs::read_dir(&self.folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+        let entries = fs::read_dir(&self.folder)?;
+        let names: Vec<String> =
+            entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<io::Result<_>>()?;
+        // A run that was killed may have made a file and not come to putting its name on disk.
+        self.unnamed.extend(names.iter().cloned());
+        Ok(names)
     }
 
     fn read(&mut self, name: &str) -> io::Result<Vec<u8>> {

@@ -7,11 +7,11 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 const SECOND: Duration = Duration::from_secs(1);
-const ENOSPC: i32 = 28;
+pub(super) const ENOSPC: i32 = 28;
 pub(super) const EROFS: i32 = 30;
-const EIO: i32 = 5;
+pub(super) const EIO: i32 = 5;
 
-fn boot() -> BootId {
+pub(super) fn boot() -> BootId {
     BootId::from_kernel("0badcafe")
 }
 
@@ -21,7 +21,7 @@ pub(super) fn at(seconds: u64) -> Now {
     Now { mono: Mono::default().plus(SECOND * seconds as u32), wall }
 }
 
-fn entry(seq: u64, incident: &str, step: Step, now: Now) -> Entry {
+pub(super) fn entry(seq: u64, incident: &str, step: Step, now: Now) -> Entry {
     let body = format!("{{\"seq\":{seq},\"pad\":\"{}\"}}", "x".repeat(seq as usize % 40)).into_bytes();
     let made = Made { wall: now.wall, mono: now.mono, boot: boot() };
     Entry { seq, incident: incident.to_owned(), step, topic: "picket/1/pk/src/a/event".to_owned(), made, body }

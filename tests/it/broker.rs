@@ -10,14 +10,14 @@ use std::time::Duration;
 
 /// Between daemon and broker: lets connections through while it is open. So the subscriber can be there first
 /// after the broker has forgotten everybody.
-struct Gate {
-    port: u16,
+pub struct Gate {
+    pub port: u16,
     open: Arc<AtomicBool>,
     passing: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Gate {
-    fn new(broker: u16) -> Self {
+    pub fn new(broker: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
         let port = listener.local_addr().expect("an address").port();
         let open = Arc::new(AtomicBool::new(false));
@@ -38,10 +38,10 @@ impl Gate {
         });
         Self { port, open, passing }
     }
-    fn open(&self) {
+    pub fn open(&self) {
         self.open.store(true, Ordering::Relaxed);
     }
-    fn close(&self) {
+    pub fn close(&self) {
         self.open.store(false, Ordering::Relaxed);
         for stream in self.passing.lock().expect("not poisoned").drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
@@ -61,7 +61,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream) {
 }
 
 /// Much to tell in little time.
-const SOURCES: &str = r#"
+pub const SOURCES: &str = r#"
 [[source]]
 id = "a"
 input = "pattern:busy"
@@ -80,7 +80,7 @@ clear_after = "40ms"
 "#;
 
 /// What must be true of everything that was heard, in the order in which it was heard.
-fn check_events(events: &[serde_json::Value], log: &str) {
+pub fn check_events(events: &[serde_json::Value], log: &str) {
     let mut first_seen = Vec::new();
     let mut bodies: BTreeMap<u64, serde_json::Value> = BTreeMap::new();
     for event in events {

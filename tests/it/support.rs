@@ -118,7 +118,9 @@ impl Mosquitto {
     pub fn start(folder: &Path) -> Self {
         let port = free_tcp_port();
         let config = folder.join("mosquitto.conf");
-        let mut lines = format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\n");
+        let mut lines = format!(
+            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\nmax_queued_messages 0\n"
+        );
         if nix::unistd::Uid::effective().is_root() {
             lines.push_str("user root\n");
         }
