@@ -48,7 +48,8 @@ enum Command {
     Bench(bench::Options),
     /// Prints the JSON Schema of a message or of the configuration; without a name, the names
     Schema {
-        /// event, summary, bench, probe, probe_change, status, info, health, state or config
+        /// event, summary, bench, probe, probe_change, status, info, health, state, config_state, firmware, metrics, reply;
+        /// config is that of the configuration's files
         name: Option<String>,
     },
     /// Prints the version and what it was built with

@@ -2,19 +2,32 @@
 
 use super::{CONFIGURATION, Configured, Failure, GOOD};
 use crate::config::{self, Config, Places};
+use crate::daemon::{End, LogLevel};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use tracing_subscriber::EnvFilter;
 
 /// Runs until it is asked to end.
 pub(super) fn run(configured: &Configured) -> Result<u8, Failure> {
-    log();
+    let log = log();
     let config = load(configured.config.as_deref())?;
     let kernels = crate::daemon::kernels().map_err(|error| Failure { code: CONFIGURATION, text: error.to_string() })?;
     for note in config.notes() {
         tracing::warn!("{note}");
     }
-    crate::daemon::run(&config, kernels).map_err(|error| Failure::environment(&error))?;
-    Ok(GOOD)
+    match crate::daemon::run(&config, kernels, log).map_err(|error| Failure::environment(&error))? {
+        End::Stop => Ok(GOOD),
+        End::Restart => Err(Failure::environment(&again())),
+    }
+}
+
+/// Becomes a new process with the same number and arguments, so that whoever started this one does not notice. Returns
+/// only when that fails.
+fn again() -> std::io::Error {
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_else(|| "picket".into());
+    // The link leads to the program that runs, also when its file was replaced.
+    std::process::Command::new("/proc/self/exe").arg0(name).args(arguments).exec()
 }
 
 /// All layers, with `--config` in place of the administrator's file.
@@ -28,13 +41,25 @@ pub(super) fn load(file: Option<&Path>) -> Result<Config, Failure> {
         .map_err(|mistakes| Failure { code: mistakes.exit_code(), text: mistakes.to_string() })
 }
 
-/// To standard error, which is the journal under systemd: that adds the time itself.
-fn log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+/// To standard error, which is the journal under systemd: that adds the time itself. Returns what changes its level.
+fn log() -> LogLevel {
+    let filter = || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(std::io::stderr).with_target(false);
+    let level = move |level: Option<&str>| level.map_or_else(filter, EnvFilter::new);
     // A second subscriber cannot be there: this is called once, first.
-    let _ = match std::env::var_os("JOURNAL_STREAM") {
-        Some(_) => builder.without_time().with_ansi(false).try_init(),
-        None => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-    };
+    match std::env::var_os("JOURNAL_STREAM") {
+        Some(_) => {
+            let builder = builder.without_time().with_ansi(false).with_filter_reloading();
+            let handle = builder.reload_handle();
+            let _ = builder.try_init();
+            Box::new(move |to| handle.reload(level(to)).map_err(|error| error.to_string()))
+        }
+        None => {
+            let builder = builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+            let builder = builder.with_filter_reloading();
+            let handle = builder.reload_handle();
+            let _ = builder.try_init();
+            Box::new(move |to| handle.reload(level(to)).map_err(|error| error.to_string()))
+        }
+    }
 }

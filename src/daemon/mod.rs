@@ -1,13 +1,18 @@
 //! Start and stop order of the daemon. The data plane is one thread for each source; the control plane is one task.
 
+mod commands;
 mod control;
 mod guest;
+mod journal;
+mod mutes;
 mod reporting;
 mod signals;
 mod source_thread;
 mod state_folder;
 mod tapes;
+mod wishes;
 
+pub use commands::LogLevel;
 pub use signals::set_on_signal;
 pub use state_folder::{Error as StateError, StateFolder};
 
@@ -22,8 +27,11 @@ use crate::pipeline;
 use crate::source::Context;
 use crate::time::{Clock, SystemClock};
 use crate::wire::{self, Made, Message, Qos, Topics};
+use commands::Desk;
 use control::Control;
 use guest::Guest;
+use journal::Journal;
+use mutes::Mutes;
 use reporting::Reporting;
 use signals::EndSignals;
 use source_thread::{Report, Watch};
@@ -33,6 +41,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::mpsc::{self, Sender};
+use wishes::Wishes;
 
 /// Reports that wait for the control loop.
 const REPORTS: usize = 256;
@@ -76,8 +85,17 @@ pub fn kernels() -> Result<Kernels, UnknownLevel> {
     }
 }
 
-/// Runs until SIGTERM or SIGINT.
-pub fn run(config: &Config, kernels: Kernels) -> Result<(), Error> {
+/// How the daemon ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// As a signal asked for.
+    Stop,
+    /// To be started anew, as a command asked for.
+    Restart,
+}
+
+/// Runs until SIGTERM, SIGINT or a command. `log` sets the level of the log.
+pub fn run(config: &Config, kernels: Kernels, log: LogLevel) -> Result<End, Error> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let folder = StateFolder::open(&config.device.state_dir)?;
     let device = device(config)?;
@@ -88,9 +106,11 @@ pub fn run(config: &Config, kernels: Kernels) -> Result<(), Error> {
         let (sender, mut reports) = mpsc::channel(REPORTS);
         let hearts: Vec<Heartbeat> =
             config.sources.iter().map(|source| Heartbeat::new(source.id.clone(), clock.mono())).collect();
-        let mut control = control(config, &clock, device, &hearts)?;
+        let mut control = control(config, &clock, device, &hearts, log)?;
         control.close_orphans(None);
+        control.finish_former();
         control.courier.retain(info(config, &control, &folder, kernels));
+        control.courier.retain(firmware(&control));
         let (tapes, writer) = tapes(config)?.unzip();
         let mut watches = watches(config, &control, &folder, kernels, &hearts, &stop, &sender);
         for (watch, tape) in watches.iter_mut().zip(tapes.into_iter().flatten()) {
@@ -100,7 +120,7 @@ pub fn run(config: &Config, kernels: Kernels) -> Result<(), Error> {
         let threads: Vec<JoinHandle<()>> =
             watches.into_iter().map(Watch::start).collect::<Result<_, _>>().map_err(refused("a thread"))?;
         tracing::info!(device = %control.device.id, start = folder.start().0, sources = threads.len(), "watching");
-        control.run(&mut reports, &mut signals).await;
+        let end = control.run(&mut reports, &mut signals).await;
         control.reporting.stopping();
         stop.store(true, Ordering::Relaxed);
         // The channel closes when the last thread has ended; what they still tell is taken.
@@ -116,7 +136,7 @@ pub fn run(config: &Config, kernels: Kernels) -> Result<(), Error> {
             let _ = writer.join();
         }
         control.courier.stop(GOODBYE_MAX).await;
-        Ok(())
+        Ok(end)
     })
 }
 
@@ -148,6 +168,7 @@ fn control(
     clock: &Arc<dyn Clock>,
     device: wire::Device,
     hearts: &[Heartbeat],
+    log: LogLevel,
 ) -> Result<Control, Error> {
     let boot = boot_id();
     let topics = Topics::new(&config.prefix, &device.id);
@@ -164,6 +185,10 @@ fn control(
     let status_body = move |state: &str, conn: u64| {
         wire::status(&Made { wall: at.wall(), mono: at.mono(), boot: in_boot.clone() }, state, conn)
     };
+    let state = &config.device.state_dir;
+    let mutes = Mutes::open(&state.join("mutes"), &boot, now);
+    let wishes = config.sources.iter().map(|source| (source.id.clone(), Wishes::default())).collect();
+    let desk = Desk::new(Journal::open(&state.join("commands")), wishes, log, config.pictures);
     let courier = Courier::start(config.broker.clone(), identity, outbox, clock.clone(), status_body);
     Ok(Control {
         clock: clock.clone(),
@@ -179,6 +204,8 @@ fn control(
         sources: config.sources.iter().map(|source| (source.id.clone(), Default::default())).collect(),
         health_told: None,
         ready: false,
+        desk,
+        mutes,
     })
 }
 
@@ -195,6 +222,12 @@ fn info(config: &Config, control: &Control, folder: &StateFolder, kernels: Kerne
     let made = Made { wall: control.clock.wall(), mono: control.clock.mono(), boot: control.boot.clone() };
     let payload = wire::info(&made, &control.device, folder.start().0, kernels.level().name(), &sources);
     Message { topic: control.topics.info(), payload, qos: Qos::AtLeastOnce, retain: true, expires_after: None }
+}
+
+fn firmware(control: &Control) -> Message {
+    let os_release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let payload = wire::firmware(&control.made(), &os_release);
+    Message { topic: control.topics.firmware(), payload, qos: Qos::AtLeastOnce, retain: true, expires_after: None }
 }
 
 /// Different for each device and purpose, the same at each start.
@@ -236,6 +269,7 @@ fn watches(
         ids: IncidentIds::new(device, folder.start(), &source.id),
         heartbeat: heartbeat.clone(),
         reports: reports.clone(),
+        wishes: control.desk.wishes.get(&source.id).cloned().unwrap_or_default(),
         tape: None,
     };
     config.sources.iter().zip(hearts).zip(control.guest.shares()).map(watch).collect()

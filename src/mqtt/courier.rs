@@ -56,6 +56,8 @@ pub enum Event {
         payload: Vec<u8>,
         /// Whether the broker had kept it from earlier.
         retained: bool,
+        /// How long it is still wanted, where its sender said so.
+        fresh_for: Option<Duration>,
     },
     /// Messages are kept in memory only, and why; `None`: on disk again.
     Storage {
@@ -352,8 +354,8 @@ impl Courier {
                 let outcome = self.session.answered(id, answer, now);
                 settle(&mut self.outbox, &mut self.news, outcome);
             }
-            Heard::Incoming { topic, payload, retained } => {
-                self.news.push_back(Event::Incoming { topic, payload, retained });
+            Heard::Incoming { topic, payload, retained, fresh_for } => {
+                self.news.push_back(Event::Incoming { topic, payload, retained, fresh_for });
             }
             Heard::Down(why) => self.down(&why, now),
         }

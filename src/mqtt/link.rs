@@ -76,6 +76,8 @@ pub enum Heard {
         payload: Vec<u8>,
         /// Whether it was kept by the broker from earlier.
         retained: bool,
+        /// How long it is still wanted, where its sender said so.
+        fresh_for: Option<Duration>,
     },
     /// The end.
     Down(Down),
@@ -118,6 +120,8 @@ impl Link {
     pub fn subscribe(&self) -> bool {
         let mut filter = Filter::new(self.filter.clone(), QoS::AtLeastOnce);
         filter.retain_forward_rule = RetainForwardRule::Never;
+        // Else a command that is retained comes without saying so to whoever listens at that moment.
+        filter.preserve_retain = true;
         self.client.try_subscribe_many([filter]).is_ok()
     }
 
@@ -235,6 +239,10 @@ impl Runner {
                 topic: String::from_utf8_lossy(&publish.topic).into_owned(),
                 payload: publish.payload.to_vec(),
                 retained: publish.retain,
+                fresh_for: publish
+                    .properties
+                    .and_then(|properties| properties.message_expiry_interval)
+                    .map(|seconds| Duration::from_secs(seconds.into())),
             },
             Event::Outgoing(Outgoing::Publish(0)) => {
                 self.plain.fetch_sub(1, Ordering::Relaxed);

@@ -373,9 +373,16 @@ impl Session {
         match answer {
             Answer::Taken => {
                 (self.rtt, self.complaint) = (Some(took), None);
-                let Tag::Spooled(seq) = tag else { return None };
-                self.refusals.remove(&seq);
-                Some(Outcome::Delivered(seq))
+                match tag {
+                    Tag::Spooled(seq) => {
+                        self.refusals.remove(&seq);
+                        Some(Outcome::Delivered(seq))
+                    }
+                    Tag::Retained(topic, version) => {
+                        self.retained.taken(&topic, version);
+                        None
+                    }
+                }
             }
             Answer::Refused => self.note_refusal(&tag, now),
             Answer::NotNow(reason) => {

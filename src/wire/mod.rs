@@ -1,7 +1,11 @@
 //! What is told to the world: topics and JSON bodies, one encoder for MQTT and for `analyze` (contract, events and mqtt).
 
 mod capture;
+mod command;
+mod config;
 mod event;
+mod head;
+mod metrics;
 mod probe;
 mod report;
 mod schema;
@@ -9,7 +13,13 @@ mod status;
 mod topic;
 mod verdict;
 
+pub use command::{
+    COMMAND_BYTES_MAX, COMMANDS, Command, NO_ID, Progress, Refusal, Reply, Verb, command, reply, reply_of_record,
+    reply_record,
+};
+pub use config::{ConfigTold, config, firmware};
 pub use event::{Teller, cleared_by_restart, event};
+pub use metrics::metrics;
 pub use probe::{
     ProbeBoard, ProbeChange, ProbeDecoder, ProbeFormat, ProbeHolder, ProbeReport, ProbeSize, ProbeSound, ProbeVideo,
     ProbeWatchdog, probe, probe_change,

@@ -31,6 +31,26 @@ impl Topics {
     pub fn commands(&self) -> String {
         format!("{}/cmd/#", self.root)
     }
+    /// The name of the command that came on `topic`; `None` when it is no command to this device.
+    pub fn command_of<'a>(&self, topic: &'a str) -> Option<&'a str> {
+        topic.strip_prefix(&self.root)?.strip_prefix("/cmd/")
+    }
+    /// The reply to a command.
+    pub fn reply(&self, id: &str) -> String {
+        format!("{}/reply/{id}", self.root)
+    }
+    /// The settings that stand.
+    pub fn config(&self) -> String {
+        format!("{}/config", self.root)
+    }
+    /// What runs, and what updates it.
+    pub fn firmware(&self) -> String {
+        format!("{}/firmware", self.root)
+    }
+    /// What is measured of a source, when asked for.
+    pub fn metrics(&self, source: &SourceId) -> String {
+        format!("{}/src/{source}/metrics", self.root)
+    }
     /// How a source is doing.
     pub fn state(&self, source: &SourceId) -> String {
         format!("{}/src/{source}/state", self.root)

@@ -32,8 +32,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "config", "pipeline", "mqtt", "outbox", "wire", "tape", "alert", "source", "health", "budget", "kernels",
-            "time", "ids",
+            "config", "pipeline", "mqtt", "outbox", "wire", "tape", "alert", "detect", "source", "health", "budget",
+            "kernels", "time", "ids",
         ],
     ),
     (

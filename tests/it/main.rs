@@ -8,6 +8,7 @@ mod allocations;
 mod architecture;
 mod bad_input;
 mod broker;
+mod commands;
 mod determinism;
 mod economy;
 mod report;
