@@ -52,6 +52,8 @@ enum Command {
         /// config is that of the configuration's files
         name: Option<String>,
     },
+    /// Has the broker forget this device: empties all that it keeps of it. The daemon must not run
+    Decommission(Configured),
     /// Prints the version and what it was built with
     Version,
 }
@@ -109,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Probe(options) => probe::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Schema { name } => schema(name.as_deref()),
+        Command::Decommission(configured) => run::decommission(&configured),
         Command::Version => version(),
     });
     let code = match ran {

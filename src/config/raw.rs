@@ -239,6 +239,14 @@ table! {
 }
 
 table! {
+    /// Home Assistant at the same broker.
+    HomeAssistant {
+        /// Whether its entities appear there by themselves (device-based discovery).
+        discovery: Form::Switch => "false";
+    }
+}
+
+table! {
     /// One thing to watch. Sources of several files are joined by `id`; later files win key by key.
     SourceKeys {
         /// Its name in topics: 1 to 32 of a-z, 0-9 and '-'. Required.
@@ -350,6 +358,7 @@ pub(super) struct Raw {
     pub outbox: Outbox,
     pub evidence: Evidence,
     pub tape: Tape,
+    pub homeassistant: HomeAssistant,
     pub sources: Vec<Source>,
 }
 
@@ -362,7 +371,7 @@ pub(super) struct Named<'a> {
 
 impl Raw {
     /// All tables that stand once.
-    pub fn tables(&mut self) -> [Named<'_>; 7] {
+    pub fn tables(&mut self) -> [Named<'_>; 8] {
         [
             named("device", &mut self.device),
             named("broker", &mut self.broker),
@@ -371,6 +380,7 @@ impl Raw {
             named("outbox", &mut self.outbox),
             named("evidence", &mut self.evidence),
             named("tape", &mut self.tape),
+            named("homeassistant", &mut self.homeassistant),
         ]
     }
 }

@@ -145,9 +145,10 @@ impl Control {
                 self.desk.end = Some(End::Restart);
                 Some(Reply::good(&command.id, &command.name, Progress::Running, "starting anew"))
             }
-            Verb::ConfigGet | Verb::ConfigSet { .. } | Verb::ConfigConfirm(_) | Verb::ConfigRollback => {
-                failed("unsupported", "this box takes its configuration from its own files alone")
-            }
+            Verb::ConfigGet => Some(self.config_get(command)),
+            Verb::ConfigSet { layer, confirm_within } => Some(self.config_set(command, layer, *confirm_within)),
+            Verb::ConfigConfirm(revision) => Some(self.config_confirm(command, *revision)),
+            Verb::ConfigRollback => Some(self.config_rollback(command)),
             Verb::Unsupported(why) => failed("unsupported", why),
         }
     }
@@ -289,14 +290,21 @@ impl Control {
         }
     }
 
-    /// What a former run left unfinished.
+    /// What a former run left unfinished. A layer on trial is no success before the broker was reached with it.
     pub(super) fn finish_former(&mut self) {
+        let on_trial = self.afar.on_trial().map(str::to_owned);
         for former in self.desk.journal.unfinished() {
+            if on_trial.as_ref() == Some(&former.id) {
+                continue;
+            }
             let reply = match former.command.as_str() {
-                "restart" => Reply::good(&former.id, &former.command, Progress::Done, "started anew"),
-                _ => Reply::failed(&former.id, &former.command, "interrupted", "Picket ended while it was done"),
+                "config-set" => self.config_finished(&former.id),
+                "config-rollback" => Some(Reply::good(&former.id, &former.command, Progress::Done, "it is gone")),
+                "restart" => Some(Reply::good(&former.id, &former.command, Progress::Done, "started anew")),
+                _ => None,
             };
-            self.finish(&reply);
+            let text = "Picket ended while it was done";
+            self.finish(&reply.unwrap_or_else(|| Reply::failed(&former.id, &former.command, "interrupted", text)));
         }
     }
 

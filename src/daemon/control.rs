@@ -3,7 +3,9 @@
 
 use super::commands::Desk;
 use super::guest::Guest;
+use super::kept::{self, Kept};
 use super::mutes::Mutes;
+use super::remote::Afar;
 use super::signals::EndSignals;
 use super::source_thread::Report;
 use super::{End, Reporting};
@@ -47,6 +49,10 @@ pub(super) struct Control {
     pub ready: bool,
     pub desk: Desk,
     pub mutes: Mutes,
+    pub afar: Afar,
+    pub kept: Kept,
+    /// When Home Assistant is to be told again.
+    pub introduce_at: Option<Mono>,
 }
 
 /// What the loop remembers of a source.
@@ -186,8 +192,21 @@ impl Control {
 
     fn heard(&mut self, event: Event) {
         match event {
+            Event::Connected { .. } => {
+                self.afar.broker(true, self.clock.mono());
+                self.config_arrived();
+            }
+            Event::Disconnected { .. } => self.afar.broker(false, self.clock.mono()),
+            _ => {}
+        }
+        match event {
             Event::Connected { conn } => tracing::info!(conn, "connected to the broker"),
             Event::Disconnected { reason } => tracing::warn!(reason, "no connection to the broker"),
+            Event::Incoming { topic, payload, .. } if topic == wire::HOME_ASSISTANT_BIRTH => {
+                if payload == b"online" {
+                    self.introduce_at = Some(self.clock.mono().plus(self.introduce_after()));
+                }
+            }
             Event::Incoming { topic, payload, retained, fresh_for } => {
                 self.incoming(&topic, &payload, retained, fresh_for);
             }
@@ -208,6 +227,13 @@ impl Control {
         }
         self.guest.tick(now);
         self.end_what_is_over();
+        self.watch_pending();
+        if self.introduce_at.is_some_and(|at| now >= at) {
+            self.introduce();
+        }
+        if self.courier.is_settled() {
+            self.kept.settled();
+        }
         let ids: Vec<SourceId> = self.sources.keys().cloned().collect();
         for id in ids {
             if let Some(watched) = self.sources.get_mut(&id) {
@@ -217,6 +243,22 @@ impl Control {
         }
         self.tell_health();
         self.tell_ready();
+    }
+
+    /// Tells Home Assistant what there is, where it is to be told, and empties topics of former configurations.
+    pub(super) fn introduce(&mut self) {
+        self.introduce_at = None;
+        for message in kept::discovery(self.afar.running(), &self.device, &self.topics) {
+            self.courier.retain(message);
+        }
+        for topic in self.kept.gone() {
+            self.courier.retain(Message::emptying(topic));
+        }
+    }
+
+    /// Home Assistant that has just started is not told by all devices at once: after 1 to 10 s.
+    fn introduce_after(&self) -> Duration {
+        Duration::from_millis(1000 + super::seed(&self.device.id, "home assistant") % 9000)
     }
 
     /// At once on news; else only now and then.

@@ -31,6 +31,8 @@ pub struct Identity {
     pub boot: BootId,
     /// Where to.
     pub topics: Topics,
+    /// What is listened to besides commands: topic filters.
+    pub listen: Vec<String>,
     /// For jitter: should differ between devices.
     pub seed: u64,
 }
@@ -128,6 +130,10 @@ pub struct Courier {
     told_trouble: Option<String>,
     connections: u64,
     passing_dropped: u64,
+    /// Another device uses our client id.
+    conflict: bool,
+    /// All that is kept is being emptied, and nothing else is said.
+    emptying: bool,
 }
 
 impl Courier {
@@ -156,6 +162,8 @@ impl Courier {
             told_trouble: None,
             connections: 0,
             passing_dropped: 0,
+            conflict: false,
+            emptying: false,
         }
     }
 
@@ -203,7 +211,7 @@ impl Courier {
             },
             reconnects: self.connections.saturating_sub(1),
             rtt: self.session.rtt(),
-            complaint: self.session.complaint(),
+            complaint: self.session.complaint().or(self.conflict.then_some("another device uses this id")),
             outbox: self.outbox.counters(self.now()),
             trouble: self.outbox.trouble().map(str::to_owned),
             passing_dropped: self.passing_dropped,
@@ -245,6 +253,37 @@ impl Courier {
             }
         }
         self.outbox.stop(self.now());
+    }
+
+    /// Whether the broker has all that it is to keep.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.state, State::Linked { since: Some(_), .. }) && self.session.is_up() && self.session.is_settled()
+    }
+
+    /// Has the broker forget what it keeps on `topics`, without a word of anything else, and ends. False when that was
+    /// not done `within` this time.
+    pub async fn empty(mut self, topics: &[String], within: Duration) -> bool {
+        self.emptying = true;
+        self.session.close();
+        topics.iter().for_each(|topic| self.retain(Message::emptying(topic)));
+        let done = timeout(within, async {
+            while !self.is_settled() {
+                let wait = self.advance();
+                tokio::select! {
+                    biased;
+                    heard = heard(&mut self.state) => self.take(heard),
+                    () = sleep(wait) => {}
+                }
+                self.news.clear();
+            }
+        });
+        let done = done.await.is_ok();
+        if let State::Linked { link, .. } = &self.state
+            && link.disconnect()
+        {
+            let _ = timeout(TICK_EVERY, self.until(|_| false)).await;
+        }
+        done
     }
 
     /// Goes on until `done`, or until there is no connection.
@@ -302,7 +341,7 @@ impl Courier {
             // What a former process left is of no use: its messages come again from the outbox.
             clean_start: self.connections == 0,
             will: self.status("lost", conn),
-            filter: self.identity.topics.commands(),
+            filters: [vec![self.identity.topics.commands()], self.identity.listen.clone()].concat(),
         };
         let link = Link::start(settings, options, Arc::clone(&self.clock));
         self.state = State::Linked { link: Box::new(link), conn, since: None };
@@ -367,7 +406,10 @@ impl Courier {
         *since = Some(now);
         let conn = *conn;
         self.connections += 1;
-        let birth = self.status("online", conn);
+        let birth = match self.emptying {
+            true => Message::emptying(&self.identity.topics.status()),
+            false => self.status("online", conn),
+        };
         self.session.connected(limits, birth);
         self.news.push_back(Event::Connected { conn });
     }
@@ -384,6 +426,7 @@ impl Courier {
             // Both devices have the same seed, since all that makes it was copied. The moment differs.
             let suffix = (self.identity.seed ^ now.0).wrapping_mul(0x2545_F491_4F6C_DD1D) >> 48;
             self.client_id = format!("{}-{suffix:04x}", self.identity.device);
+            self.conflict = true;
             self.news.push_back(Event::IdentityConflict);
             CONFLICT_WAIT
         } else if let (Down::Unavailable(_), Some(settings)) = (why, &self.settings) {

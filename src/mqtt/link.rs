@@ -51,8 +51,8 @@ pub struct Options {
     pub clean_start: bool,
     /// What the broker tells when we are gone.
     pub will: Message,
-    /// Topic filter to subscribe to.
-    pub filter: String,
+    /// Topic filters to subscribe to.
+    pub filters: Vec<String>,
 }
 
 /// What the connection tells.
@@ -86,7 +86,7 @@ pub enum Heard {
 /// One connection. Ends when dropped, without a farewell.
 pub struct Link {
     client: AsyncClient,
-    filter: String,
+    filters: Vec<String>,
     heard: mpsc::Receiver<Heard>,
     plain: Arc<AtomicUsize>,
     task: JoinHandle<()>,
@@ -113,16 +113,19 @@ impl Link {
         let plain = Arc::new(AtomicUsize::new(0));
         let runner = Runner { settings: settings.clone(), socket, events, clock, tell, plain: Arc::clone(&plain) };
         let task = tokio::spawn(runner.run());
-        Self { client, filter: options.filter, heard, plain, task }
+        Self { client, filters: options.filters, heard, plain, task }
     }
 
-    /// Subscribes to the commands; those that the broker kept are not wanted.
+    /// Subscribes; what the broker kept is not wanted.
     pub fn subscribe(&self) -> bool {
-        let mut filter = Filter::new(self.filter.clone(), QoS::AtLeastOnce);
-        filter.retain_forward_rule = RetainForwardRule::Never;
-        // Else a command that is retained comes without saying so to whoever listens at that moment.
-        filter.preserve_retain = true;
-        self.client.try_subscribe_many([filter]).is_ok()
+        let filter = |topic: &String| {
+            let mut filter = Filter::new(topic.clone(), QoS::AtLeastOnce);
+            filter.retain_forward_rule = RetainForwardRule::Never;
+            // Else a command that is retained comes without saying so to whoever listens at that moment.
+            filter.preserve_retain = true;
+            filter
+        };
+        self.client.try_subscribe_many(self.filters.iter().map(filter)).is_ok()
     }
 
     /// Hands a message to the client library; `false` when it has no room.

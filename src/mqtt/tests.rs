@@ -60,7 +60,7 @@ fn open_outbox(storage: Box<dyn Storage>, clock: &dyn Clock) -> Outbox {
 pub(super) fn start(settings: Option<Settings>, storage: Box<dyn Storage>, clock: Arc<dyn Clock>) -> Courier {
     let device = DeviceId::offline();
     let topics = Topics::new("", &device);
-    let identity = Identity { device, boot: BootId::from_kernel("0badcafe"), topics, seed: 7 };
+    let identity = Identity { device, boot: BootId::from_kernel("0badcafe"), topics, listen: Vec::new(), seed: 7 };
     let outbox = open_outbox(storage, &*clock);
     Courier::start(settings, identity, outbox, clock, |state, conn| {
         format!("{{\"state\":\"{state}\",\"conn\":{conn}}}").into_bytes()

@@ -3,6 +3,7 @@
 mod capture;
 mod command;
 mod config;
+mod discovery;
 mod event;
 mod head;
 mod metrics;
@@ -18,6 +19,7 @@ pub use command::{
     reply_record,
 };
 pub use config::{ConfigTold, config, firmware};
+pub use discovery::{HOME_ASSISTANT_BIRTH, discovery};
 pub use event::{Teller, cleared_by_restart, event};
 pub use metrics::metrics;
 pub use probe::{
@@ -62,6 +64,14 @@ pub struct Message {
     pub retain: bool,
     /// After this time the broker need not deliver it any more.
     pub expires_after: Option<Duration>,
+}
+
+impl Message {
+    /// Has the broker forget what it keeps on `topic`.
+    pub fn emptying(topic: &str) -> Self {
+        let topic = topic.to_owned();
+        Self { topic, payload: Vec::new(), qos: Qos::AtLeastOnce, retain: true, expires_after: None }
+    }
 }
 
 /// When and in which boot a message was made: the fields that every body has.

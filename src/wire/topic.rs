@@ -7,13 +7,18 @@ use crate::ids::{DeviceId, SourceId};
 pub struct Topics {
     root: String,
     images: String,
+    device: DeviceId,
 }
 
 impl Topics {
     /// Below `prefix` (at most two levels, "" for none).
     pub fn new(prefix: &str, device: &DeviceId) -> Self {
         let before = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Self { root: format!("{before}picket/1/{device}"), images: format!("{before}picket-img/1/{device}") }
+        Self {
+            root: format!("{before}picket/1/{device}"),
+            images: format!("{before}picket-img/1/{device}"),
+            device: device.clone(),
+        }
     }
     /// Online, stopping, lost.
     pub fn status(&self) -> String {
@@ -34,6 +39,15 @@ impl Topics {
     /// The name of the command that came on `topic`; `None` when it is no command to this device.
     pub fn command_of<'a>(&self, topic: &'a str) -> Option<&'a str> {
         topic.strip_prefix(&self.root)?.strip_prefix("/cmd/")
+    }
+    /// Where a command to this device is sent.
+    pub fn command(&self, name: &str) -> String {
+        format!("{}/cmd/{name}", self.root)
+    }
+    /// What Home Assistant is told of the device, or of one of its sources.
+    pub fn discovery(&self, source: Option<&SourceId>) -> String {
+        let of = source.map_or(String::new(), |source| format!("-{source}"));
+        format!("homeassistant/device/{}{of}/config", self.device)
     }
     /// The reply to a command.
     pub fn reply(&self, id: &str) -> String {

@@ -11,6 +11,8 @@ mod broker;
 mod commands;
 mod determinism;
 mod economy;
+mod household;
+mod remote_config;
 mod report;
 mod schemas;
 mod streams;

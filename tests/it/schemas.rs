@@ -133,7 +133,7 @@ fn what_the_daemon_publishes() {
         validate(name, &serde_json::from_slice(body).expect("JSON"));
     }
     assert!(
-        ["status", "info", "health", "state", "event", "firmware"].iter().all(|kind| seen.contains_key(kind)),
+        ["status", "info", "health", "state", "event", "config", "firmware"].iter().all(|kind| seen.contains_key(kind)),
         "{seen:?}"
     );
     check_picture(&all);
