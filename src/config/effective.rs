@@ -104,6 +104,8 @@ impl Config {
             if let Some(user) = &broker.user {
                 lines.text("user", user);
             }
+            let three = broker.version == crate::mqtt::Version::ThreeOneOne;
+            lines.text("version", if three { "3.1.1" } else { "5" });
             lines.text("keep_alive", &duration_text(broker.keep_alive));
             lines.text("reconnect_spread", &duration_text(broker.reconnect_spread));
         }

@@ -19,6 +19,8 @@ use tokio::time::{sleep, timeout};
 const TICK_EVERY: Duration = Duration::from_secs(1);
 /// Two devices with one client id throw each other out all the time: one of them gives way.
 const CONFLICT_WAIT: Duration = Duration::from_secs(300);
+/// Bodies of `status` that are known as ours: births and wills of more connections than fit in a minute.
+const SAID_MAX: usize = 32;
 /// A connection that lasted so long was a good one.
 const GOOD_AFTER: Duration = Duration::from_secs(10);
 
@@ -130,6 +132,8 @@ pub struct Courier {
     told_trouble: Option<String>,
     connections: u64,
     passing_dropped: u64,
+    /// The last bodies of `status` that were ours.
+    said: VecDeque<Vec<u8>>,
     /// Another device uses our client id.
     conflict: bool,
     /// All that is kept is being emptied, and nothing else is said.
@@ -162,6 +166,7 @@ impl Courier {
             told_trouble: None,
             connections: 0,
             passing_dropped: 0,
+            said: VecDeque::new(),
             conflict: false,
             emptying: false,
         }
@@ -336,15 +341,18 @@ impl Courier {
     fn connect(&mut self) {
         let Some(settings) = &self.settings else { return };
         let conn = self.outbox.next_connection();
+        let will = self.status("lost", conn);
         let options = Options {
             client_id: self.client_id.clone(),
             // What a former process left is of no use: its messages come again from the outbox.
             clean_start: self.connections == 0,
-            will: self.status("lost", conn),
+            will: will.clone(),
             filters: [vec![self.identity.topics.commands()], self.identity.listen.clone()].concat(),
+            own: will.topic.clone(),
         };
         let link = Link::start(settings, options, Arc::clone(&self.clock));
         self.state = State::Linked { link: Box::new(link), conn, since: None };
+        self.note_own(&will);
     }
 
     /// Sends what the session and the outbox have to send.
@@ -393,12 +401,25 @@ impl Courier {
                 let outcome = self.session.answered(id, answer, now);
                 settle(&mut self.outbox, &mut self.news, outcome);
             }
+            Heard::Incoming { topic, payload, .. } if topic == self.identity.topics.status() => {
+                // What a former process left counts for nothing. Not every broker says that it was a takeover.
+                if self.connections > 1 && !payload.is_empty() && !self.said.contains(&payload) {
+                    self.session.note_takeover(now);
+                }
+            }
             Heard::Incoming { topic, payload, retained, fresh_for } => {
                 self.news.push_back(Event::Incoming { topic, payload, retained, fresh_for });
             }
             Heard::Down(why) => self.down(&why, now),
         }
         self.pump();
+    }
+
+    fn note_own(&mut self, status: &Message) {
+        if self.said.len() >= SAID_MAX {
+            self.said.pop_front();
+        }
+        self.said.push_back(status.payload.clone());
     }
 
     fn connected(&mut self, limits: Limits, now: Mono) {
@@ -410,6 +431,7 @@ impl Courier {
             true => Message::emptying(&self.identity.topics.status()),
             false => self.status("online", conn),
         };
+        self.note_own(&birth);
         self.session.connected(limits, birth);
         self.news.push_back(Event::Connected { conn });
     }

@@ -46,6 +46,7 @@ pub(super) fn settings(port: u16, folder: &Path) -> Settings {
         password_file: None,
         keep_alive: Duration::from_secs(20),
         reconnect_spread: Duration::from_secs(120),
+        version: Default::default(),
         runtime_folder: folder.join("run"),
     }
 }

@@ -56,7 +56,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("jiff", &["wire/"]),
     ("jpeg_encoder", &["evidence.rs"]),
     ("nix", &["time.rs", "source/", "health/", "outbox/", "mqtt/tunnel.rs", "daemon/"]),
-    ("rumqttc", &["mqtt/link.rs"]),
+    ("rumqttc", &["mqtt/link.rs", "mqtt/link/"]),
     ("rustls", &["mqtt/", "config/environment.rs"]),
     ("sd_notify", &["daemon/reporting.rs"]),
     ("serde", &["wire/", "config/"]),

@@ -195,3 +195,26 @@ fn incidents_of_a_muted_source_are_told_whole_or_not_at_all() {
         assert_eq!(states.last().map(String::as_str), Some("cleared"), "{id}: {states:?}");
     }
 }
+
+/// Keys behind this one's table stay where they are: it begins another one.
+const ALL: &str = "[budget]\ncpu = \"1600%\"\nmemory = \"4GiB\"\nyield_when_busy = false\n";
+
+#[test]
+fn an_old_broker_gets_events_and_commands_too() {
+    let mut bench = Bench::start(&format!("version = \"3.1.1\"\n{ALL}{SOURCES}"));
+    bench.subscriber.wait_for("/src/one/event", MOST, |event| event["state"] == "cleared");
+    let health = bench.command("health", "h1", "{}");
+    assert_eq!(health["status"], "done");
+    // The broker ends without notice, has forgotten everything, and is told again.
+    bench.broker.kill();
+    bench.broker.again();
+    bench.subscriber = Subscriber::start(bench.broker.port);
+    bench.subscriber.wait_for("/status", MOST, |status| status["state"] == "online");
+    bench.subscriber.wait_for("/info", MOST, |info| info["start"] == 1);
+    bench.subscriber.wait_for("/src/one/event", MOST, |_| true);
+    publish_retained(bench.broker.port, &format!("{}/cmd/restart", bench.root), "");
+    assert_eq!(bench.command("restart", "r1", "{}")["text"], "started anew");
+    bench.running.kill();
+    let lost = bench.subscriber.wait_for("/status", MOST, |status| status["state"] == "lost");
+    assert!(lost["conn"].is_u64());
+}

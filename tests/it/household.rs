@@ -1,7 +1,7 @@
 //! What the broker keeps of a device: told to Home Assistant, emptied when it is no longer true, gone with the device.
 
 use crate::commands::{Bench, MOST};
-use crate::support::{Subscriber, publish, ran, text, waited};
+use crate::support::{Daemon, Mosquitto, Subscriber, publish, ran, text, waited};
 use std::time::Duration;
 
 const SOURCE: &str = "[[source]]\nid = \"one\"\ninput = \"pattern:busy\"\n";
@@ -54,4 +54,18 @@ fn a_device_out_of_service_leaves_nothing_behind() {
     std::thread::sleep(Duration::from_secs(1));
     let left: Vec<String> = later.all().into_iter().map(|(topic, _)| topic).filter(|topic| topic != "probe").collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn one_of_two_devices_with_one_identity_gives_way() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let broker = Mosquitto::start(folder.path());
+    let daemons = [Daemon::new(Some(broker.port), SOURCE), Daemon::new(Some(broker.port), SOURCE)];
+    let mut running = daemons.each_ref().map(Daemon::start);
+    let told = || daemons.iter().find(|daemon| daemon.log().contains("another device uses this id"));
+    waited(Duration::from_secs(120), told).unwrap_or_else(|| panic!("{}", daemons[0].log()));
+    // The other one is left alone.
+    let subscriber = Subscriber::start(broker.port);
+    subscriber.wait_for("/health", Duration::from_secs(60), |health| health["mqtt"]["up_s"].as_f64() > Some(5.0));
+    running.iter_mut().for_each(|running| assert!(running.stop().success()));
 }
