@@ -1,6 +1,6 @@
 //! One unit through all stages of one source.
 
-use crate::alert::{Alert, ClearedBy, Incidents, Transition};
+use crate::alert::{Alert, ClearedBy, Evidence, Incidents, Transition};
 use crate::budget::Effort;
 use crate::detect::{Defect, Detectors, Observation, Observations};
 use crate::evidence::{self, Heat, Past, Shown};
@@ -98,8 +98,21 @@ impl Pipeline {
             status: self.status.clone(),
             effort: Default::default(),
             candidates: self.incidents.candidates().collect(),
+            muted_until: None,
+            acked: Default::default(),
             open: open.map(|(id, defect, severity)| OpenIncident { id: id.clone(), defect, severity }).collect(),
         }
+    }
+
+    /// What each detector said last, of this unit or an earlier one.
+    pub fn measures(&self) -> Vec<Observation> {
+        self.incidents.said().copied().collect()
+    }
+
+    /// A picture of now, where there is one.
+    pub fn snapshot(&self) -> Option<Evidence> {
+        let frame = self.video.last_picture().filter(|_| self.status.signal == Signal::Up)?;
+        evidence::picture(frame, Shown::default())
     }
 
     /// How closely pictures are looked at from now on.

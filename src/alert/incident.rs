@@ -104,6 +104,11 @@ impl Incidents {
         self.lines.iter().filter_map(|line| line.open().map(|open| (&open.id, line.defect, open.severity)))
     }
 
+    /// What each detector said last.
+    pub fn said(&self) -> impl Iterator<Item = &Observation> {
+        self.lines.iter().filter_map(|line| line.seen.as_ref())
+    }
+
     /// Whether a defect is seen that is not raised yet.
     pub fn is_pending(&self) -> bool {
         self.lines.iter().any(Line::is_pending)

@@ -48,9 +48,12 @@ enum Command {
     Bench(bench::Options),
     /// Prints the JSON Schema of a message or of the configuration; without a name, the names
     Schema {
-        /// event, summary, bench, probe, probe_change, status, info, health, state or config
+        /// event, summary, bench, probe, probe_change, status, info, health, state, config_state, firmware, metrics, reply;
+        /// config is that of the configuration's files
         name: Option<String>,
     },
+    /// Has the broker forget this device: empties all that it keeps of it. The daemon must not run
+    Decommission(Configured),
     /// Prints the version and what it was built with
     Version,
 }
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Probe(options) => probe::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Schema { name } => schema(name.as_deref()),
+        Command::Decommission(configured) => run::decommission(&configured),
         Command::Version => version(),
     });
     let code = match ran {

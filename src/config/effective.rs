@@ -3,8 +3,8 @@
 use super::forms::{duration_text, size_text};
 use super::rules::days_text;
 use super::{Config, Source};
-use crate::alert::{Expected, Rule};
-use crate::detect::Defect;
+use crate::alert::{Expected, Rule, Settings as Incidents};
+use crate::detect::{Defect, LoudnessSettings};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -62,10 +62,31 @@ impl Config {
         if let Some(bytes_max) = self.tape {
             lines.text("bytes_max", &size_text(bytes_max));
         }
+        lines.table("[homeassistant]");
+        lines.plain("discovery", self.discovery);
         for source in &self.sources {
             source_lines(source, &mut lines);
         }
         lines.0
+    }
+
+    /// SHA-256 of all settings, hexadecimal: the same for the same settings.
+    pub fn hash(&self) -> String {
+        use sha2::Digest;
+        sha2::Sha256::digest(self.effective()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// What others may be told of the settings: as [`Config::effective`], without what detectors have by default, and
+    /// without the machine's identity, which machine-id(5) asks not to publish.
+    pub fn told(&self) -> String {
+        let mut usual = Lines::default();
+        for defect in Defect::ALL {
+            detect_line(&Incidents::default(), &LoudnessSettings::default(), defect, &mut usual);
+        }
+        let usual: Vec<&str> = usual.0.lines().collect();
+        let all = self.effective();
+        let told = all.lines().filter(|line| !line.starts_with("machine_id = ") && !usual.contains(line));
+        told.flat_map(|line| [line, "\n"]).collect()
     }
 
     fn broker_lines(&self, lines: &mut Lines) {
@@ -83,6 +104,8 @@ impl Config {
             if let Some(user) = &broker.user {
                 lines.text("user", user);
             }
+            let three = broker.version == crate::mqtt::Version::ThreeOneOne;
+            lines.text("version", if three { "3.1.1" } else { "5" });
             lines.text("keep_alive", &duration_text(broker.keep_alive));
             lines.text("reconnect_spread", &duration_text(broker.reconnect_spread));
         }
@@ -91,15 +114,14 @@ impl Config {
 }
 
 /// The loudness that is asked for, as keys behind others.
-fn target(source: &Source) -> String {
-    let loudness = source.detect.loudness;
+fn target(loudness: &LoudnessSettings) -> String {
     let keys = |target| format!(", target = \"{target}LUFS\", tolerance = \"{}LU\"", loudness.tolerance);
     loudness.target.map(keys).unwrap_or_default()
 }
 
 /// What is judged in another way than the detector's own, as keys behind others.
-fn rule(source: &Source, defect: Defect) -> String {
-    let Rule { levels, often, severity, .. } = source.incidents.rule(defect);
+fn rule(incidents: &Incidents, defect: Defect) -> String {
+    let Rule { levels, often, severity, .. } = incidents.rule(defect);
     let unit = defect.levels().map_or("", |(_, unit)| unit);
     let mut keys = String::new();
     for (key, level) in [("raise_level", levels.raise), ("clear_level", levels.clear)] {
@@ -125,6 +147,20 @@ fn expect_lines(expected: &Expected, lines: &mut Lines) {
     lines.plain("states", format!("[{}]", states.join(", ")));
 }
 
+fn detect_line(incidents: &Incidents, loudness: &LoudnessSettings, defect: Defect, lines: &mut Lines) {
+    let value = match incidents.hold(defect) {
+        None => "{ enabled = false }".to_owned(),
+        Some(hold) => format!(
+            "{{ raise_after = \"{}\", clear_after = \"{}\"{}{} }}",
+            duration_text(hold.raise_after),
+            duration_text(hold.clear_after),
+            rule(incidents, defect),
+            if defect == Defect::Loudness { target(loudness) } else { String::new() }
+        ),
+    };
+    lines.plain(&format!("detect.{}", defect.name()), value);
+}
+
 fn source_lines(source: &Source, lines: &mut Lines) {
     lines.table("[[source]]");
     lines.text("id", source.id.as_str());
@@ -141,17 +177,7 @@ fn source_lines(source: &Source, lines: &mut Lines) {
         lines.plain("slates", format!("[{}]", slates.join(", ")));
     }
     for defect in Defect::ALL {
-        let value = match source.incidents.hold(defect) {
-            None => "{ enabled = false }".to_owned(),
-            Some(hold) => format!(
-                "{{ raise_after = \"{}\", clear_after = \"{}\"{}{} }}",
-                duration_text(hold.raise_after),
-                duration_text(hold.clear_after),
-                rule(source, defect),
-                if defect == Defect::Loudness { target(source) } else { String::new() }
-            ),
-        };
-        lines.plain(&format!("detect.{}", defect.name()), value);
+        detect_line(&source.incidents, &source.detect.loudness, defect, lines);
     }
     source.incidents.expected.iter().for_each(|expected| expect_lines(expected, lines));
 }

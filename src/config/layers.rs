@@ -80,6 +80,7 @@ pub(super) struct Merged {
 /// Reads and merges everything, and notes what is wrong.
 pub(super) fn merge(
     places: &Places,
+    from_afar: &str,
     env: &BTreeMap<String, String>,
     flags: &[Flag],
     mistakes: &mut Vec<Mistake>,
@@ -88,11 +89,17 @@ pub(super) fn merge(
     let mut files = vec![(places.vendor.clone(), false), (places.file.clone(), places.named)];
     files.extend(folder(&places.folder, mistakes).into_iter().map(|path| (path, true)));
     files.push((places.remote.clone(), false));
+    let last = files.len();
     for (layer, (path, needed)) in files.into_iter().enumerate() {
         let Some(text) = text(&path, needed, layer, mistakes) else { continue };
         let document = Arc::new(Document { layer, path: path.clone(), text });
         merged.torn |= read::document(&document, &mut merged.raw, mistakes);
         merged.files.push(path);
+    }
+    if !from_afar.is_empty() {
+        let path = PathBuf::from("layer from afar");
+        let document = Arc::new(Document { layer: last, path, text: from_afar.to_owned() });
+        merged.torn |= read::document(&document, &mut merged.raw, mistakes);
     }
     variables(env, &mut merged.raw, mistakes);
     for flag in flags {

@@ -1,7 +1,8 @@
 //! The configuration: files, environment and flags in layers, checked once. A [`Config`] that exists is right.
 //!
 //! Layers, weakest first: `/usr/lib/picket/picket.toml`, `/etc/picket/picket.toml` (or `--config FILE`),
-//! `/etc/picket/conf.d/*.toml` (or the `conf.d` beside FILE), `/var/lib/picket/remote.toml`, the environment, flags.
+//! `/etc/picket/conf.d/*.toml` (or the `conf.d` beside FILE), `/var/lib/picket/remote.toml`, what was set over MQTT
+//! (`remote.rs`), the environment, flags.
 //! Keys are merged one by one, sources by their id. An environment variable is named after its table and key in
 //! capitals: `PICKET_BROKER_URL` is `url` of `[broker]`, `PICKET_EVIDENCE_PICTURES=false` a switch; keys of sources
 //! have none. `PICKET_KERNELS` chooses the instruction set and is no configuration.
@@ -16,6 +17,7 @@ mod mistake;
 mod nearest;
 mod raw;
 mod read;
+mod remote;
 mod rules;
 mod schema;
 mod validate;
@@ -25,6 +27,7 @@ mod tests;
 pub use environment::{Finding, check_environment};
 pub use layers::{Flag, Places, process_environment};
 pub use mistake::{Mistake, Mistakes, Place};
+pub use remote::{Pending, Remote, RemoteStatus};
 pub use schema::schema;
 
 use crate::ids::SourceId;
@@ -52,6 +55,8 @@ pub struct Config {
     pub pictures: bool,
     /// Most bytes of the tapes of all sources; `None`: there are none.
     pub tape: Option<u64>,
+    /// Whether Home Assistant is told.
+    pub discovery: bool,
     /// What is watched; ids differ.
     pub sources: Vec<Source>,
     files: Vec<PathBuf>,
@@ -103,8 +108,18 @@ pub struct Source {
 
 /// Reads all layers. Fails with every mistake that there is.
 pub fn load(places: &Places, env: &BTreeMap<String, String>, flags: &[Flag]) -> Result<Config, Mistakes> {
+    load_over(places, "", env, flags)
+}
+
+/// As [`load`], with `layer` (TOML, set from afar) over all files.
+pub fn load_over(
+    places: &Places,
+    layer: &str,
+    env: &BTreeMap<String, String>,
+    flags: &[Flag],
+) -> Result<Config, Mistakes> {
     let mut found = Vec::new();
-    let merged = layers::merge(places, env, flags, &mut found);
+    let merged = layers::merge(places, layer, env, flags, &mut found);
     let (config, wrong) = validate::config(merged, env);
     found.extend(wrong);
     match Mistakes::of(found) {

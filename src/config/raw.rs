@@ -26,6 +26,8 @@ pub(super) enum Form {
     User,
     /// Topic levels, at most two.
     Prefix,
+    /// A version of MQTT.
+    Version,
     /// With its bounds.
     Duration(Duration, Duration),
     /// Bytes, with bounds.
@@ -188,6 +190,9 @@ table! {
         password_file: Form::File;
         /// Topic levels before `picket/1`.
         prefix: Form::Prefix => "";
+        /// Version of MQTT: \"5\", or \"3.1.1\" for brokers that know no other. That one has no expiry of messages and no delay
+        /// of the will, and tells no reasons.
+        version: Form::Version => "5";
         /// The broker hears from the device at least this often.
         // The client library panics below 5 s.
         keep_alive: seconds(5, 20 * MINUTE) => "20s";
@@ -235,6 +240,14 @@ table! {
     Evidence {
         /// Privacy switch: false keeps all pictures on the box out of messages.
         pictures: Form::Switch => "true";
+    }
+}
+
+table! {
+    /// Home Assistant at the same broker.
+    HomeAssistant {
+        /// Whether its entities appear there by themselves (device-based discovery).
+        discovery: Form::Switch => "false";
     }
 }
 
@@ -350,6 +363,7 @@ pub(super) struct Raw {
     pub outbox: Outbox,
     pub evidence: Evidence,
     pub tape: Tape,
+    pub homeassistant: HomeAssistant,
     pub sources: Vec<Source>,
 }
 
@@ -362,7 +376,7 @@ pub(super) struct Named<'a> {
 
 impl Raw {
     /// All tables that stand once.
-    pub fn tables(&mut self) -> [Named<'_>; 7] {
+    pub fn tables(&mut self) -> [Named<'_>; 8] {
         [
             named("device", &mut self.device),
             named("broker", &mut self.broker),
@@ -371,6 +385,7 @@ impl Raw {
             named("outbox", &mut self.outbox),
             named("evidence", &mut self.evidence),
             named("tape", &mut self.tape),
+            named("homeassistant", &mut self.homeassistant),
         ]
     }
 }
@@ -445,6 +460,7 @@ impl Form {
             Form::Percent(least, most) => format!("a share of one core from {least}% to {most}%, such as \"25%\""),
             Form::Share(least, most) => format!("a share from {least}% to {most}%, such as \"60%\""),
             Form::Measure => "a number and its unit, such as \"-55dBFS\"".to_owned(),
+            Form::Version => "\"5\" or \"3.1.1\"".to_owned(),
             Form::Severity => "critical, major, minor or warning".to_owned(),
             Form::Profile => crate::alert::Profile::ALL.map(crate::alert::Profile::name).join(", "),
             Form::Hour => "a time from 00:00 to 24:00, such as \"01:30\"".to_owned(),

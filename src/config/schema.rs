@@ -109,6 +109,7 @@ fn form(form: Form) -> Map<String, Value> {
         Form::Duration(..) => pattern(r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"),
         Form::Size(..) => pattern(r"^[0-9]+(\.[0-9]+)?(B|kB|MB|GB|KiB|MiB|GiB)$"),
         Form::Measure => json!({ "type": "string" }),
+        Form::Version => pattern("^(5|3\\.1\\.1)$"),
         Form::Severity => pattern("^(critical|major|minor|warning)$"),
         Form::Profile => pattern(&format!("^({})$", Profile::ALL.map(Profile::name).join("|"))),
         Form::Hour => pattern("^([01][0-9]|2[0-4]):[0-5][0-9]$"),

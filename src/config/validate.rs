@@ -41,6 +41,7 @@ pub(super) fn config(merged: Merged, env: &BTreeMap<String, String>) -> (Config,
         },
         pictures: raw.evidence.pictures.switch(),
         tape: Some(check.size(&raw.tape.bytes_max)).filter(|_| raw.tape.enabled.switch()),
+        discovery: raw.homeassistant.discovery.switch(),
         notes: notes(broker.as_ref(), &sources),
         device,
         broker,
@@ -182,6 +183,7 @@ impl Check<'_> {
             password_file,
             keep_alive,
             reconnect_spread,
+            version: self.value(&raw.version, version).unwrap_or_default(),
             runtime_folder: runtime_folder.to_owned(),
         })
     }
@@ -373,6 +375,14 @@ fn decoder(text: &str) -> Result<String, String> {
     let near = nearest(text, crate::source::HARDWARE_DECODERS.iter().copied());
     let hint = near.map_or(String::new(), |near| format!("; did you mean \"{near}\"?"));
     Err(format!("is no video decoder of the FFmpeg on this box{hint}"))
+}
+
+fn version(text: &str) -> Result<mqtt::Version, String> {
+    match text {
+        "5" => Ok(mqtt::Version::Five),
+        "3.1.1" => Ok(mqtt::Version::ThreeOneOne),
+        _ => Err("is no version of MQTT that Picket speaks".to_owned()),
+    }
 }
 
 fn prefix(text: &str) -> Result<String, String> {

@@ -1,10 +1,14 @@
 //! The control loop: takes reports from the source threads, hands messages to the courier, tells health, feeds the
 //! watchdog. One task; everything in it is short.
 
-use super::Reporting;
+use super::commands::Desk;
 use super::guest::Guest;
+use super::kept::{self, Kept};
+use super::mutes::Mutes;
+use super::remote::Afar;
 use super::signals::EndSignals;
 use super::source_thread::Report;
+use super::{End, Reporting};
 use crate::alert::{Alert, Transition};
 use crate::health::{Deadman, Machine, Signal};
 use crate::ids::{BootId, SourceId};
@@ -43,19 +47,32 @@ pub(super) struct Control {
     pub sources: BTreeMap<SourceId, Watched>,
     pub health_told: Option<(Mono, Verdict)>,
     pub ready: bool,
+    pub desk: Desk,
+    pub mutes: Mutes,
+    pub afar: Afar,
+    pub kept: Kept,
+    /// When Home Assistant is to be told again.
+    pub introduce_at: Option<Mono>,
 }
 
 /// What the loop remembers of a source.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
-    state: SourceState,
+    pub state: SourceState,
     told: Option<(Mono, SourceState)>,
     pictured: Option<Mono>,
 }
 
+impl Watched {
+    /// Whether another picture may go out.
+    pub(super) fn may_picture(&self, now: Mono) -> bool {
+        self.pictured.is_none_or(|last| now.since(last) >= PICTURE_EVERY)
+    }
+}
+
 impl Control {
-    /// Runs until a signal asks for the end.
-    pub(super) async fn run(&mut self, reports: &mut Receiver<Report>, signals: &mut EndSignals) {
+    /// Runs until a signal or a command asks for the end.
+    pub(super) async fn run(&mut self, reports: &mut Receiver<Report>, signals: &mut EndSignals) -> End {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
@@ -65,7 +82,10 @@ impl Control {
                 Some(report) = reports.recv() => self.take(report),
                 event = self.courier.next() => self.heard(event),
                 _ = tick.tick() => self.tick(),
-                () = signals.recv() => return,
+                () = signals.recv() => return End::Stop,
+            }
+            if let Some(end) = self.desk.end.take() {
+                return end;
             }
         }
     }
@@ -76,12 +96,21 @@ impl Control {
             Report::Alert(alert) => self.alert(*alert),
             Report::State(source, state) => {
                 let effort = self.guest.effort(&source);
-                self.sources.entry(source.clone()).or_default().state = SourceState { effort, ..*state };
+                let muted_until = self.mutes.until(&source);
+                let watched = self.sources.entry(source.clone()).or_default();
+                let mut acked = std::mem::take(&mut watched.state.acked);
+                acked.retain(|id| state.open.iter().any(|open| open.id == *id));
+                watched.state = SourceState { effort, acked, muted_until, ..*state };
                 self.tell_state(&source);
                 self.tell_health();
                 self.tell_ready();
             }
-            Report::Failed(source) => self.close_orphans(Some(&source)),
+            Report::Picture(source, picture) => self.pictured(&source, picture.as_deref()),
+            Report::Measured(source, said) => self.measured(&source, &said),
+            Report::Failed(source) => {
+                self.mutes.forget(&source);
+                self.close_orphans(Some(&source));
+            }
         }
     }
 
@@ -100,11 +129,18 @@ impl Control {
         }
     }
 
-    fn made(&self) -> Made {
+    pub(super) fn made(&self) -> Made {
         Made { wall: self.clock.wall(), mono: self.clock.mono(), boot: self.boot.clone() }
     }
 
-    fn alert(&mut self, mut alert: Alert) {
+    fn alert(&mut self, alert: Alert) {
+        if let Some(alert) = self.mutes.pass(alert) {
+            self.tell(alert);
+        }
+    }
+
+    /// An alert goes out.
+    pub(super) fn tell(&mut self, mut alert: Alert) {
         let now = self.clock.mono();
         self.picture(&mut alert, now);
         let seq = self.courier.next_seq();
@@ -131,29 +167,49 @@ impl Control {
 
     /// Publishes the alert's picture, unless one went out a moment ago: then the event names none.
     fn picture(&mut self, alert: &mut Alert, now: Mono) {
-        let watched = self.sources.entry(alert.source.clone()).or_default();
-        let too_soon = watched.pictured.is_some_and(|last| now.since(last) < PICTURE_EVERY);
+        let may = self.sources.entry(alert.source.clone()).or_default().may_picture(now);
         match &alert.evidence {
-            Some(_) if too_soon => alert.evidence = None,
+            Some(_) if !may => alert.evidence = None,
             Some(evidence) => {
-                watched.pictured = Some(now);
-                self.courier.retain(Message {
-                    topic: self.topics.image(&alert.source),
-                    payload: evidence.jpeg.clone(),
-                    qos: Qos::AtMostOnce,
-                    retain: true,
-                    expires_after: None,
-                });
+                let jpeg = evidence.jpeg.clone();
+                self.show(&alert.source, jpeg);
             }
             None => {}
         }
     }
 
+    /// Publishes a picture.
+    pub(super) fn show(&mut self, source: &SourceId, jpeg: Vec<u8>) {
+        self.sources.entry(source.clone()).or_default().pictured = Some(self.clock.mono());
+        self.courier.retain(Message {
+            topic: self.topics.image(source),
+            payload: jpeg,
+            qos: Qos::AtMostOnce,
+            retain: true,
+            expires_after: None,
+        });
+    }
+
     fn heard(&mut self, event: Event) {
+        match event {
+            Event::Connected { .. } => {
+                self.afar.broker(true, self.clock.mono());
+                self.config_arrived();
+            }
+            Event::Disconnected { .. } => self.afar.broker(false, self.clock.mono()),
+            _ => {}
+        }
         match event {
             Event::Connected { conn } => tracing::info!(conn, "connected to the broker"),
             Event::Disconnected { reason } => tracing::warn!(reason, "no connection to the broker"),
-            Event::Incoming { topic, .. } => tracing::warn!(topic, "a command was ignored: this version takes none"),
+            Event::Incoming { topic, payload, .. } if topic == wire::HOME_ASSISTANT_BIRTH => {
+                if payload == b"online" {
+                    self.introduce_at = Some(self.clock.mono().plus(self.introduce_after()));
+                }
+            }
+            Event::Incoming { topic, payload, retained, fresh_for } => {
+                self.incoming(&topic, &payload, retained, fresh_for);
+            }
             Event::Storage { trouble: Some(reason) } => tracing::error!(reason, "the outbox is in memory only"),
             Event::Storage { trouble: None } => tracing::info!("the outbox is on disk again"),
             Event::Refused { seq } => tracing::error!(seq, "the broker refused an event for good"),
@@ -170,6 +226,14 @@ impl Control {
             Err(source) => tracing::error!(%source, "its thread stands still; the watchdog is not fed"),
         }
         self.guest.tick(now);
+        self.end_what_is_over();
+        self.watch_pending();
+        if self.introduce_at.is_some_and(|at| now >= at) {
+            self.introduce();
+        }
+        if self.courier.is_settled() {
+            self.kept.settled();
+        }
         let ids: Vec<SourceId> = self.sources.keys().cloned().collect();
         for id in ids {
             if let Some(watched) = self.sources.get_mut(&id) {
@@ -181,14 +245,34 @@ impl Control {
         self.tell_ready();
     }
 
+    /// Tells Home Assistant what there is, where it is to be told, and empties topics of former configurations.
+    pub(super) fn introduce(&mut self) {
+        self.introduce_at = None;
+        for message in kept::discovery(self.afar.running(), &self.device, &self.topics) {
+            self.courier.retain(message);
+        }
+        for topic in self.kept.gone() {
+            self.courier.retain(Message::emptying(topic));
+        }
+    }
+
+    /// Home Assistant that has just started is not told by all devices at once: after 1 to 10 s.
+    fn introduce_after(&self) -> Duration {
+        Duration::from_millis(1000 + super::seed(&self.device.id, "home assistant") % 9000)
+    }
+
     /// At once on news; else only now and then.
-    fn tell_state(&mut self, source: &SourceId) {
+    pub(super) fn tell_state(&mut self, source: &SourceId) {
         let now = self.clock.mono();
         let made = self.made();
+        let muted_until = self.mutes.until(source);
         let Some(watched) = self.sources.get_mut(source) else { return };
+        watched.state.muted_until = muted_until;
         let due = watched.told.as_ref().is_none_or(|(when, told)| {
             let news = told.verdict() != watched.state.verdict()
                 || told.open != watched.state.open
+                || told.acked != watched.state.acked
+                || told.muted_until != watched.state.muted_until
                 || told.status.format != watched.state.status.format;
             let shed = told.effort != watched.state.effort
                 || (told.status.coverage - watched.state.status.coverage).abs() > COVERAGE_NEWS;
@@ -207,8 +291,8 @@ impl Control {
         }
     }
 
-    /// Each period, and at once when the worst verdict changes.
-    fn tell_health(&mut self) {
+    /// Each period, and at once when the worst verdict changes, which is returned.
+    pub(super) fn tell_health(&mut self) -> Verdict {
         let now = self.clock.mono();
         let counters = self.courier.counters();
         let spool = SpoolHealth {
@@ -227,7 +311,7 @@ impl Control {
         let class = wire::class(&budget, &spool, &states);
         let period = self.reporting.health_period;
         if self.health_told.is_some_and(|(when, told)| told == class && now.since(when) < period) {
-            return;
+            return class;
         }
         self.health_told = Some((now, class));
         let mut measured = self.machine.read();
@@ -247,6 +331,7 @@ impl Control {
             retain: false,
             expires_after: Some(period * 3),
         });
+        class
     }
 
     /// Ready when each source has shown a picture or sound, or is known to be absent. The broker is not waited for.

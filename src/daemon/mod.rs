@@ -1,18 +1,26 @@
 //! Start and stop order of the daemon. The data plane is one thread for each source; the control plane is one task.
 
+mod commands;
 mod control;
 mod guest;
+mod journal;
+mod kept;
+mod mutes;
+mod remote;
 mod reporting;
 mod signals;
 mod source_thread;
 mod state_folder;
 mod tapes;
+mod wishes;
 
+pub use commands::LogLevel;
+pub use remote::remote_layer;
 pub use signals::set_on_signal;
 pub use state_folder::{Error as StateError, StateFolder};
 
 use crate::budget::Share;
-use crate::config::Config;
+use crate::config::{Config, Places};
 use crate::health::{Deadman, Heartbeat, Machine};
 use crate::ids::{BootId, DeviceId, IncidentIds};
 use crate::kernels::{Kernels, UnknownLevel};
@@ -22,8 +30,13 @@ use crate::pipeline;
 use crate::source::Context;
 use crate::time::{Clock, SystemClock};
 use crate::wire::{self, Made, Message, Qos, Topics};
+use commands::Desk;
 use control::Control;
 use guest::Guest;
+use journal::Journal;
+use kept::Kept;
+use mutes::Mutes;
+use remote::Afar;
 use reporting::Reporting;
 use signals::EndSignals;
 use source_thread::{Report, Watch};
@@ -33,6 +46,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::mpsc::{self, Sender};
+use wishes::Wishes;
 
 /// Reports that wait for the control loop.
 const REPORTS: usize = 256;
@@ -40,6 +54,8 @@ const REPORTS: usize = 256;
 const END_MAX: Duration = Duration::from_secs(5);
 /// How long the broker gets to take the last messages. With `END_MAX` below TimeoutStopSec= of the unit.
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
+/// How long the broker gets to forget a device.
+const FORGET_MAX: Duration = Duration::from_secs(20);
 
 /// Why the daemon cannot run. Exit code 3.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +69,12 @@ pub enum Error {
     /// No machine id and none configured.
     #[error("/etc/machine-id cannot be read: give [device] machine_id 32 hexadecimal digits")]
     MachineId(#[source] std::io::Error),
+    /// No broker is configured.
+    #[error("no broker is configured, so none keeps anything of this device")]
+    NoBroker,
+    /// The broker did not forget in time.
+    #[error("the broker did not take it within {} s", FORGET_MAX.as_secs())]
+    NotForgotten,
     /// The operating system refused a thread, a runtime or a signal.
     #[error("the operating system refused {what}")]
     Refused {
@@ -76,10 +98,32 @@ pub fn kernels() -> Result<Kernels, UnknownLevel> {
     }
 }
 
-/// Runs until SIGTERM or SIGINT.
-pub fn run(config: &Config, kernels: Kernels) -> Result<(), Error> {
+/// How the daemon ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// As a signal asked for.
+    Stop,
+    /// To be started anew, as a command asked for.
+    Restart,
+}
+
+/// What the daemon needs besides the box's configuration.
+pub struct Daemon {
+    /// Where that was read, to be read again with a layer from afar over it.
+    pub places: Places,
+    /// The kernels to use.
+    pub kernels: Kernels,
+    /// Sets the level of the log.
+    pub log: LogLevel,
+}
+
+/// Runs until SIGTERM, SIGINT or a command. `local`: the configuration of the box itself.
+pub fn run(local: &Config, daemon: Daemon) -> Result<End, Error> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let folder = StateFolder::open(&config.device.state_dir)?;
+    let folder = StateFolder::open(&local.device.state_dir)?;
+    let afar = Afar::open(&daemon, local, &boot_id(), clock.mono());
+    let config = &afar.running().clone();
+    let Daemon { kernels, log, .. } = daemon;
     let device = device(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused("a runtime"))?;
     runtime.block_on(async {
@@ -88,9 +132,13 @@ pub fn run(config: &Config, kernels: Kernels) -> Result<(), Error> {
         let (sender, mut reports) = mpsc::channel(REPORTS);
         let hearts: Vec<Heartbeat> =
             config.sources.iter().map(|source| Heartbeat::new(source.id.clone(), clock.mono())).collect();
-        let mut control = control(config, &clock, device, &hearts)?;
+        let mut control = control(config, &clock, device, &hearts, log, afar)?;
         control.close_orphans(None);
+        control.finish_former();
         control.courier.retain(info(config, &control, &folder, kernels));
+        control.courier.retain(firmware(&control));
+        control.tell_config();
+        control.introduce();
         let (tapes, writer) = tapes(config)?.unzip();
         let mut watches = watches(config, &control, &folder, kernels, &hearts, &stop, &sender);
         for (watch, tape) in watches.iter_mut().zip(tapes.into_iter().flatten()) {
@@ -100,7 +148,7 @@ pub fn run(config: &Config, kernels: Kernels) -> Result<(), Error> {
         let threads: Vec<JoinHandle<()>> =
             watches.into_iter().map(Watch::start).collect::<Result<_, _>>().map_err(refused("a thread"))?;
         tracing::info!(device = %control.device.id, start = folder.start().0, sources = threads.len(), "watching");
-        control.run(&mut reports, &mut signals).await;
+        let end = control.run(&mut reports, &mut signals).await;
         control.reporting.stopping();
         stop.store(true, Ordering::Relaxed);
         // The channel closes when the last thread has ended; what they still tell is taken.
@@ -116,8 +164,30 @@ pub fn run(config: &Config, kernels: Kernels) -> Result<(), Error> {
             let _ = writer.join();
         }
         control.courier.stop(GOODBYE_MAX).await;
-        Ok(())
+        Ok(end)
     })
+}
+
+/// Empties every topic on which the broker keeps something of this device, for one that is taken out of service.
+/// Returns those topics. The daemon must not run.
+pub fn decommission(config: &Config) -> Result<Vec<String>, Error> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let _folder = StateFolder::open(&config.device.state_dir)?;
+    config.broker.as_ref().ok_or(Error::NoBroker)?;
+    let device = device(config)?;
+    let topics = Topics::new(&config.prefix, &device.id);
+    let kept = Kept::open(config, &device, &topics);
+    let all: Vec<String> = kept.all().cloned().collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused("a runtime"))?;
+    let done = runtime.block_on(async { Ok(courier(config, &clock, &device, &topics)?.empty(&all, FORGET_MAX).await) });
+    match done {
+        Ok(true) => {
+            kept.emptied();
+            Ok(all)
+        }
+        Ok(false) => Err(Error::NotForgotten),
+        Err(error) => Err(error),
+    }
 }
 
 /// The tapes of all sources, where they are wanted, and the thread that writes them.
@@ -143,14 +213,9 @@ fn boot_id() -> BootId {
     BootId::from_kernel(&text)
 }
 
-fn control(
-    config: &Config,
-    clock: &Arc<dyn Clock>,
-    device: wire::Device,
-    hearts: &[Heartbeat],
-) -> Result<Control, Error> {
+/// The way out, not yet connected.
+fn courier(config: &Config, clock: &Arc<dyn Clock>, device: &wire::Device, topics: &Topics) -> Result<Courier, Error> {
     let boot = boot_id();
-    let topics = Topics::new(&config.prefix, &device.id);
     let storage = Box::new(Disk::new(config.outbox.folder.clone()));
     let now = outbox::Now { wall: clock.wall(), mono: clock.mono() };
     let outbox = Outbox::open(&config.outbox, storage, boot.clone(), now)?;
@@ -158,13 +223,33 @@ fn control(
         device: device.id.clone(),
         boot: boot.clone(),
         topics: topics.clone(),
+        listen: if config.discovery { vec![wire::HOME_ASSISTANT_BIRTH.to_owned()] } else { Vec::new() },
         seed: seed(&device.id, "broker"),
     };
     let (at, in_boot) = (clock.clone(), boot.clone());
     let status_body = move |state: &str, conn: u64| {
         wire::status(&Made { wall: at.wall(), mono: at.mono(), boot: in_boot.clone() }, state, conn)
     };
-    let courier = Courier::start(config.broker.clone(), identity, outbox, clock.clone(), status_body);
+    Ok(Courier::start(config.broker.clone(), identity, outbox, clock.clone(), status_body))
+}
+
+fn control(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    device: wire::Device,
+    hearts: &[Heartbeat],
+    log: LogLevel,
+    afar: Afar,
+) -> Result<Control, Error> {
+    let boot = boot_id();
+    let topics = Topics::new(&config.prefix, &device.id);
+    let courier = courier(config, clock, &device, &topics)?;
+    let now = outbox::Now { wall: clock.wall(), mono: clock.mono() };
+    let state = &config.device.state_dir;
+    let mutes = Mutes::open(&state.join("mutes"), &boot, now);
+    let wishes = config.sources.iter().map(|source| (source.id.clone(), Wishes::default())).collect();
+    let desk = Desk::new(Journal::open(&state.join("commands")), wishes, log, config.pictures);
+    let kept = Kept::open(config, &device, &topics);
     Ok(Control {
         clock: clock.clone(),
         boot,
@@ -179,6 +264,11 @@ fn control(
         sources: config.sources.iter().map(|source| (source.id.clone(), Default::default())).collect(),
         health_told: None,
         ready: false,
+        desk,
+        mutes,
+        afar,
+        kept,
+        introduce_at: None,
     })
 }
 
@@ -195,6 +285,12 @@ fn info(config: &Config, control: &Control, folder: &StateFolder, kernels: Kerne
     let made = Made { wall: control.clock.wall(), mono: control.clock.mono(), boot: control.boot.clone() };
     let payload = wire::info(&made, &control.device, folder.start().0, kernels.level().name(), &sources);
     Message { topic: control.topics.info(), payload, qos: Qos::AtLeastOnce, retain: true, expires_after: None }
+}
+
+fn firmware(control: &Control) -> Message {
+    let os_release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let payload = wire::firmware(&control.made(), &os_release);
+    Message { topic: control.topics.firmware(), payload, qos: Qos::AtLeastOnce, retain: true, expires_after: None }
 }
 
 /// Different for each device and purpose, the same at each start.
@@ -236,6 +332,7 @@ fn watches(
         ids: IncidentIds::new(device, folder.start(), &source.id),
         heartbeat: heartbeat.clone(),
         reports: reports.clone(),
+        wishes: control.desk.wishes.get(&source.id).cloned().unwrap_or_default(),
         tape: None,
     };
     config.sources.iter().zip(hearts).zip(control.guest.shares()).map(watch).collect()

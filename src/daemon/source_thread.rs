@@ -1,8 +1,10 @@
 //! One thread for each source: pulls units through the pipeline, survives its own failures, never waits for others.
 
 use super::tapes::Tape;
-use crate::alert::Alert;
+use super::wishes::Wishes;
+use crate::alert::{Alert, Evidence};
 use crate::budget::{Effort, Step};
+use crate::detect::Observation;
 use crate::health::{Heartbeat, thread_cpu_time};
 use crate::ids::{IncidentIds, SourceId};
 use crate::pipeline::{self, Pipeline};
@@ -32,6 +34,10 @@ pub(super) enum Report {
     Alert(Box<Alert>),
     /// How the source is doing.
     State(SourceId, Box<SourceState>),
+    /// The picture that was asked for, if there is one.
+    Picture(SourceId, Option<Box<Evidence>>),
+    /// What the detectors said last.
+    Measured(SourceId, Vec<Observation>),
     /// The thread failed; its incidents are nobody's, and it starts again.
     Failed(SourceId),
 }
@@ -50,6 +56,8 @@ pub(super) struct Watch {
     pub heartbeat: Heartbeat,
     /// Where news goes.
     pub reports: Sender<Report>,
+    /// What it is asked for.
+    pub wishes: Wishes,
     /// Where what the detectors say is kept.
     pub tape: Option<Tape>,
 }
@@ -151,6 +159,7 @@ impl<'a> Session<'a> {
             watch.context.share.add(decoded.saturating_sub(began), looked.saturating_sub(decoded));
             watch.heartbeat.beat(clock.mono());
             self.tell_state(clock.mono(), Some(&source));
+            self.show();
         }
         self.pipeline.stop(&mut self.alerts);
         self.flush(&*clock);
@@ -166,6 +175,7 @@ impl<'a> Session<'a> {
             self.offer();
             watch.heartbeat.beat(clock.mono());
             self.tell_state(clock.mono(), None);
+            self.show();
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -206,8 +216,21 @@ impl<'a> Session<'a> {
         // A newer one follows in a second, so a full channel may drop it.
         let report = Report::State(self.watch.settings.source.clone(), Box::new(state.clone()));
         let _ = self.watch.reports.try_send(report);
+        if self.watch.wishes.metrics() {
+            let said = Report::Measured(self.watch.settings.source.clone(), self.pipeline.measures());
+            let _ = self.watch.reports.try_send(said);
+        }
         self.told = Some((now, state));
         self.news = false;
+    }
+
+    /// Hands over the picture that was asked for.
+    fn show(&self) {
+        if self.watch.wishes.take_picture() {
+            let picture = self.pipeline.snapshot().map(Box::new);
+            // Whoever asked gives up after a while.
+            let _ = self.watch.reports.try_send(Report::Picture(self.watch.settings.source.clone(), picture));
+        }
     }
 
     fn flush(&mut self, clock: &dyn Clock) {

@@ -62,7 +62,7 @@ fn last_start(path: &Path) -> u32 {
 }
 
 /// The old content or the new one, whatever happens in between.
-fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
+pub(super) fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let part = path.with_extension("part");
     let mut file = File::create(&part)?;
     file.write_all(content)?;

@@ -19,6 +19,8 @@ use tokio::time::{sleep, timeout};
 const TICK_EVERY: Duration = Duration::from_secs(1);
 /// Two devices with one client id throw each other out all the time: one of them gives way.
 const CONFLICT_WAIT: Duration = Duration::from_secs(300);
+/// Bodies of `status` that are known as ours: births and wills of more connections than fit in a minute.
+const SAID_MAX: usize = 32;
 /// A connection that lasted so long was a good one.
 const GOOD_AFTER: Duration = Duration::from_secs(10);
 
@@ -31,6 +33,8 @@ pub struct Identity {
     pub boot: BootId,
     /// Where to.
     pub topics: Topics,
+    /// What is listened to besides commands: topic filters.
+    pub listen: Vec<String>,
     /// For jitter: should differ between devices.
     pub seed: u64,
 }
@@ -56,6 +60,8 @@ pub enum Event {
         payload: Vec<u8>,
         /// Whether the broker had kept it from earlier.
         retained: bool,
+        /// How long it is still wanted, where its sender said so.
+        fresh_for: Option<Duration>,
     },
     /// Messages are kept in memory only, and why; `None`: on disk again.
     Storage {
@@ -126,6 +132,12 @@ pub struct Courier {
     told_trouble: Option<String>,
     connections: u64,
     passing_dropped: u64,
+    /// The last bodies of `status` that were ours.
+    said: VecDeque<Vec<u8>>,
+    /// Another device uses our client id.
+    conflict: bool,
+    /// All that is kept is being emptied, and nothing else is said.
+    emptying: bool,
 }
 
 impl Courier {
@@ -154,6 +166,9 @@ impl Courier {
             told_trouble: None,
             connections: 0,
             passing_dropped: 0,
+            said: VecDeque::new(),
+            conflict: false,
+            emptying: false,
         }
     }
 
@@ -201,7 +216,7 @@ impl Courier {
             },
             reconnects: self.connections.saturating_sub(1),
             rtt: self.session.rtt(),
-            complaint: self.session.complaint(),
+            complaint: self.session.complaint().or(self.conflict.then_some("another device uses this id")),
             outbox: self.outbox.counters(self.now()),
             trouble: self.outbox.trouble().map(str::to_owned),
             passing_dropped: self.passing_dropped,
@@ -243,6 +258,37 @@ impl Courier {
             }
         }
         self.outbox.stop(self.now());
+    }
+
+    /// Whether the broker has all that it is to keep.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.state, State::Linked { since: Some(_), .. }) && self.session.is_up() && self.session.is_settled()
+    }
+
+    /// Has the broker forget what it keeps on `topics`, without a word of anything else, and ends. False when that was
+    /// not done `within` this time.
+    pub async fn empty(mut self, topics: &[String], within: Duration) -> bool {
+        self.emptying = true;
+        self.session.close();
+        topics.iter().for_each(|topic| self.retain(Message::emptying(topic)));
+        let done = timeout(within, async {
+            while !self.is_settled() {
+                let wait = self.advance();
+                tokio::select! {
+                    biased;
+                    heard = heard(&mut self.state) => self.take(heard),
+                    () = sleep(wait) => {}
+                }
+                self.news.clear();
+            }
+        });
+        let done = done.await.is_ok();
+        if let State::Linked { link, .. } = &self.state
+            && link.disconnect()
+        {
+            let _ = timeout(TICK_EVERY, self.until(|_| false)).await;
+        }
+        done
     }
 
     /// Goes on until `done`, or until there is no connection.
@@ -295,15 +341,18 @@ impl Courier {
     fn connect(&mut self) {
         let Some(settings) = &self.settings else { return };
         let conn = self.outbox.next_connection();
+        let will = self.status("lost", conn);
         let options = Options {
             client_id: self.client_id.clone(),
             // What a former process left is of no use: its messages come again from the outbox.
             clean_start: self.connections == 0,
-            will: self.status("lost", conn),
-            filter: self.identity.topics.commands(),
+            will: will.clone(),
+            filters: [vec![self.identity.topics.commands()], self.identity.listen.clone()].concat(),
+            own: will.topic.clone(),
         };
         let link = Link::start(settings, options, Arc::clone(&self.clock));
         self.state = State::Linked { link: Box::new(link), conn, since: None };
+        self.note_own(&will);
     }
 
     /// Sends what the session and the outbox have to send.
@@ -352,12 +401,25 @@ impl Courier {
                 let outcome = self.session.answered(id, answer, now);
                 settle(&mut self.outbox, &mut self.news, outcome);
             }
-            Heard::Incoming { topic, payload, retained } => {
-                self.news.push_back(Event::Incoming { topic, payload, retained });
+            Heard::Incoming { topic, payload, .. } if topic == self.identity.topics.status() => {
+                // What a former process left counts for nothing. Not every broker says that it was a takeover.
+                if self.connections > 1 && !payload.is_empty() && !self.said.contains(&payload) {
+                    self.session.note_takeover(now);
+                }
+            }
+            Heard::Incoming { topic, payload, retained, fresh_for } => {
+                self.news.push_back(Event::Incoming { topic, payload, retained, fresh_for });
             }
             Heard::Down(why) => self.down(&why, now),
         }
         self.pump();
+    }
+
+    fn note_own(&mut self, status: &Message) {
+        if self.said.len() >= SAID_MAX {
+            self.said.pop_front();
+        }
+        self.said.push_back(status.payload.clone());
     }
 
     fn connected(&mut self, limits: Limits, now: Mono) {
@@ -365,7 +427,11 @@ impl Courier {
         *since = Some(now);
         let conn = *conn;
         self.connections += 1;
-        let birth = self.status("online", conn);
+        let birth = match self.emptying {
+            true => Message::emptying(&self.identity.topics.status()),
+            false => self.status("online", conn),
+        };
+        self.note_own(&birth);
         self.session.connected(limits, birth);
         self.news.push_back(Event::Connected { conn });
     }
@@ -382,6 +448,7 @@ impl Courier {
             // Both devices have the same seed, since all that makes it was copied. The moment differs.
             let suffix = (self.identity.seed ^ now.0).wrapping_mul(0x2545_F491_4F6C_DD1D) >> 48;
             self.client_id = format!("{}-{suffix:04x}", self.identity.device);
+            self.conflict = true;
             self.news.push_back(Event::IdentityConflict);
             CONFLICT_WAIT
         } else if let (Down::Unavailable(_), Some(settings)) = (why, &self.settings) {

@@ -2,19 +2,14 @@
 //! connection, because what it keeps from the last one is lost or wrongly numbered after a lost session, reordered
 //! acknowledgements or a lower receive maximum.
 
-use super::Settings;
+mod v4;
+mod v5;
+
 use super::session::{Answer, Down, Limits};
 use super::tunnel::{self, Tunnel};
+use super::{Settings, Version};
 use crate::time::{Clock, Mono};
 use crate::wire::{Message, Qos};
-use rumqttc::v5::mqttbytes::Error as PacketError;
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, ConnectProperties, ConnectReturnCode, DisconnectReasonCode, Filter, LastWill, LastWillProperties, Packet,
-    PubAckReason, PublishProperties, RetainForwardRule,
-};
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
-use rumqttc::{Outgoing, Transport};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,14 +26,10 @@ const PLAIN_MAX: usize = 64;
 const CHANNEL: usize = PLAIN_MAX + INFLIGHT_MAX as usize + 4;
 /// Longest packet that we take; rumqttc's default of 10 KiB makes a larger retained command a reconnect loop.
 const INBOUND_MAX: u32 = 64 * 1024;
-/// Messages that the broker may send without an answer.
-const RECEIVE_MAX: u16 = 16;
-/// The broker forgets the session after this. Never 0: a delayed will would never come (Mosquitto #3505).
-const SESSION_EXPIRY_S: u32 = 120;
-/// A short cut of the line is no news.
-const WILL_DELAY_S: u32 = 20;
 /// For the broker's answer to our connect.
 const CONNACK_MAX_S: u64 = 10;
+/// rumqttc panics below (MQTT 5).
+const KEEP_ALIVE_LEAST: Duration = Duration::from_secs(5);
 /// For the last bytes of an orderly end.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
@@ -51,8 +42,10 @@ pub struct Options {
     pub clean_start: bool,
     /// What the broker tells when we are gone.
     pub will: Message,
-    /// Topic filter to subscribe to.
-    pub filter: String,
+    /// Topic filters to subscribe to; what the broker kept is not wanted.
+    pub filters: Vec<String>,
+    /// A topic of our own: what the broker kept of it is wanted.
+    pub own: String,
 }
 
 /// What the connection tells.
@@ -76,6 +69,8 @@ pub enum Heard {
         payload: Vec<u8>,
         /// Whether it was kept by the broker from earlier.
         retained: bool,
+        /// How long it is still wanted, where its sender said so.
+        fresh_for: Option<Duration>,
     },
     /// The end.
     Down(Down),
@@ -83,8 +78,9 @@ pub enum Heard {
 
 /// One connection. Ends when dropped, without a farewell.
 pub struct Link {
-    client: AsyncClient,
-    filter: String,
+    client: Client,
+    filters: Vec<String>,
+    own: String,
     heard: mpsc::Receiver<Heard>,
     plain: Arc<AtomicUsize>,
     task: JoinHandle<()>,
@@ -94,31 +90,30 @@ impl Link {
     /// Begins to connect.
     pub fn start(settings: &Settings, options: Options, clock: Arc<dyn Clock>) -> Self {
         let socket = tunnel::socket_path(&settings.runtime_folder);
-        let mut mqtt = MqttOptions::new(options.client_id, socket.to_string_lossy(), 0);
-        mqtt.set_transport(Transport::unix());
-        // rumqttc panics below 5 s.
-        mqtt.set_keep_alive(settings.keep_alive.max(Duration::from_secs(5)));
-        mqtt.set_clean_start(options.clean_start);
-        mqtt.set_connect_properties(ConnectProperties::new());
-        mqtt.set_session_expiry_interval(Some(SESSION_EXPIRY_S));
-        mqtt.set_receive_maximum(Some(RECEIVE_MAX));
-        mqtt.set_max_packet_size(Some(INBOUND_MAX));
-        mqtt.set_outgoing_inflight_upper_limit(INFLIGHT_MAX);
-        mqtt.set_connection_timeout(CONNACK_MAX_S);
-        mqtt.set_last_will(last_will(&options.will));
-        let (client, events) = AsyncClient::new(mqtt, CHANNEL);
+        let path = socket.to_string_lossy();
+        let (client, events) = match settings.version {
+            Version::Five => {
+                let (client, events) = v5::client(settings, &options, &path, CHANNEL);
+                (Client::Five(client), Events::Five(Box::new(events)))
+            }
+            Version::ThreeOneOne => {
+                let (client, events) = v4::client(settings, &options, &path, CHANNEL);
+                (Client::ThreeOneOne(client), Events::ThreeOneOne(Box::new(events)))
+            }
+        };
         let (tell, heard) = mpsc::channel(256);
         let plain = Arc::new(AtomicUsize::new(0));
         let runner = Runner { settings: settings.clone(), socket, events, clock, tell, plain: Arc::clone(&plain) };
         let task = tokio::spawn(runner.run());
-        Self { client, filter: options.filter, heard, plain, task }
+        Self { client, filters: options.filters, own: options.own, heard, plain, task }
     }
 
-    /// Subscribes to the commands; those that the broker kept are not wanted.
+    /// Subscribes to what is listened to.
     pub fn subscribe(&self) -> bool {
-        let mut filter = Filter::new(self.filter.clone(), QoS::AtLeastOnce);
-        filter.retain_forward_rule = RetainForwardRule::Never;
-        self.client.try_subscribe_many([filter]).is_ok()
+        match &self.client {
+            Client::Five(client) => v5::subscribe(client, &self.filters, &self.own),
+            Client::ThreeOneOne(client) => v4::subscribe(client, &self.filters, &self.own),
+        }
     }
 
     /// Hands a message to the client library; `false` when it has no room.
@@ -127,11 +122,10 @@ impl Link {
         if plain && self.plain.load(Ordering::Relaxed) >= PLAIN_MAX {
             return false;
         }
-        let expiry = message.expires_after.map(|after| u32::try_from(after.as_secs()).unwrap_or(u32::MAX).max(1));
-        let properties = PublishProperties { message_expiry_interval: expiry, ..PublishProperties::default() };
-        let Message { topic, payload, retain, .. } = message;
-        let taken =
-            self.client.try_publish_with_properties(topic, qos(message.qos), retain, payload, properties).is_ok();
+        let taken = match &self.client {
+            Client::Five(client) => v5::publish(client, message),
+            Client::ThreeOneOne(client) => v4::publish(client, message),
+        };
         if plain && taken {
             self.plain.fetch_add(1, Ordering::Relaxed);
         }
@@ -140,7 +134,10 @@ impl Link {
 
     /// Says farewell: the broker drops the will.
     pub fn disconnect(&self) -> bool {
-        self.client.try_disconnect().is_ok()
+        match &self.client {
+            Client::Five(client) => client.try_disconnect().is_ok(),
+            Client::ThreeOneOne(client) => client.try_disconnect().is_ok(),
+        }
     }
 
     /// What the connection tells next; may be dropped while it waits.
@@ -158,10 +155,72 @@ impl Drop for Link {
     }
 }
 
+/// The way into the client library.
+enum Client {
+    Five(rumqttc::v5::AsyncClient),
+    ThreeOneOne(rumqttc::AsyncClient),
+}
+
+/// The way out of it.
+enum Events {
+    Five(Box<rumqttc::v5::EventLoop>),
+    ThreeOneOne(Box<rumqttc::EventLoop>),
+}
+
+/// What the client library tells.
+enum Came {
+    /// The broker sent something; what it means.
+    In(Option<Heard>),
+    /// We did.
+    Out(Heard),
+    /// A message of QoS 0 has left the channel.
+    PlainWent,
+    /// The farewell is out.
+    Ended,
+    /// Of no interest.
+    Nothing,
+}
+
+impl Events {
+    async fn poll(&mut self) -> Result<Came, Down> {
+        match self {
+            Events::Five(events) => events.poll().await.map(v5::came).map_err(|error| v5::down_of(&error)),
+            Events::ThreeOneOne(events) => events.poll().await.map(v4::came).map_err(|error| v4::down_of(&error)),
+        }
+    }
+
+    /// What came in before the end.
+    fn left(&mut self) -> Option<Came> {
+        match self {
+            Events::Five(events) => events.state.events.pop_front().map(v5::came),
+            Events::ThreeOneOne(events) => events.state.events.pop_front().map(v4::came),
+        }
+    }
+
+    fn set_credentials(&mut self, user: &str, password: &str) {
+        match self {
+            Events::Five(events) => {
+                events.options.set_credentials(user, password);
+            }
+            Events::ThreeOneOne(events) => {
+                events.mqtt_options.set_credentials(user, password);
+            }
+        }
+    }
+
+    /// The keep-alive, which a broker of MQTT 5 may have changed.
+    fn keep_alive(&self) -> Duration {
+        match self {
+            Events::Five(events) => events.options.keep_alive(),
+            Events::ThreeOneOne(events) => events.mqtt_options.keep_alive(),
+        }
+    }
+}
+
 struct Runner {
     settings: Settings,
     socket: PathBuf,
-    events: EventLoop,
+    events: Events,
     clock: Arc<dyn Clock>,
     tell: mpsc::Sender<Heard>,
     plain: Arc<AtomicUsize>,
@@ -173,8 +232,8 @@ impl Runner {
             Ok(mut tunnel) => {
                 let down = self.carry().await;
                 // What came in before the end still counts.
-                while let Some(event) = self.events.state.events.pop_front() {
-                    self.pass_on(event).await;
+                while let Some(came) = self.events.left() {
+                    self.pass_on(came).await;
                 }
                 drop(self.events);
                 if down == Down::Ended {
@@ -194,7 +253,7 @@ impl Runner {
                     .map_err(|error| Down::Unreachable(format!("{}: {error}", path.display())))?,
                 None => String::new(),
             };
-            self.events.options.set_credentials(user, password.trim_end_matches(['\r', '\n']));
+            self.events.set_credentials(user, password.trim_end_matches(['\r', '\n']));
         }
         Tunnel::open(&self.settings, self.socket.clone(), Arc::clone(&self.clock))
             .await
@@ -208,13 +267,13 @@ impl Runner {
         loop {
             match timeout(self.patience(heard_at), self.events.poll()).await {
                 Err(_) => return Down::Silent,
-                Ok(Err(error)) => return down_of(&error),
-                Ok(Ok(Event::Outgoing(Outgoing::Disconnect))) => return Down::Ended,
-                Ok(Ok(event)) => {
-                    if matches!(event, Event::Incoming(_)) {
+                Ok(Err(down)) => return down,
+                Ok(Ok(Came::Ended)) => return Down::Ended,
+                Ok(Ok(came)) => {
+                    if matches!(came, Came::In(_)) {
                         heard_at = self.clock.mono();
                     }
-                    self.pass_on(event).await;
+                    self.pass_on(came).await;
                 }
             }
         }
@@ -222,128 +281,21 @@ impl Runner {
 
     /// How long the broker may stay silent from now: 1.5 times the keep-alive, which it may have changed.
     fn patience(&self, heard_at: Mono) -> Duration {
-        let most = self.events.options.keep_alive().mul_f64(1.5);
+        let most = self.events.keep_alive().mul_f64(1.5);
         most.saturating_sub(self.clock.mono().since(heard_at))
     }
 
-    async fn pass_on(&mut self, event: Event) {
-        let heard = match event {
-            Event::Incoming(Packet::ConnAck(answer)) => Heard::Connected(limits(&answer)),
-            Event::Incoming(Packet::SubAck(_)) => Heard::Subscribed,
-            Event::Incoming(Packet::PubAck(answer)) => Heard::Answered(answer.pkid, answer_of(answer.reason)),
-            Event::Incoming(Packet::Publish(publish)) => Heard::Incoming {
-                topic: String::from_utf8_lossy(&publish.topic).into_owned(),
-                payload: publish.payload.to_vec(),
-                retained: publish.retain,
-            },
-            Event::Outgoing(Outgoing::Publish(0)) => {
-                self.plain.fetch_sub(1, Ordering::Relaxed);
-                return;
+    async fn pass_on(&mut self, came: Came) {
+        match came {
+            // Nobody listens any more only when the link is being dropped.
+            Came::In(Some(heard)) | Came::Out(heard) => {
+                let _ = self.tell.send(heard).await;
             }
-            Event::Outgoing(Outgoing::Publish(id)) => Heard::Sent(id),
-            Event::Outgoing(Outgoing::AwaitAck(_)) => Heard::Collision,
-            _ => return,
-        };
-        // Nobody listens any more only when the link is being dropped.
-        let _ = self.tell.send(heard).await;
-    }
-}
-
-fn last_will(message: &Message) -> LastWill {
-    let properties = LastWillProperties {
-        delay_interval: Some(WILL_DELAY_S),
-        payload_format_indicator: None,
-        message_expiry_interval: None,
-        content_type: None,
-        response_topic: None,
-        correlation_data: None,
-        user_properties: Vec::new(),
-    };
-    LastWill::new(message.topic.clone(), message.payload.clone(), qos(message.qos), message.retain, Some(properties))
-}
-
-fn qos(qos: Qos) -> QoS {
-    match qos {
-        Qos::AtMostOnce => QoS::AtMostOnce,
-        Qos::AtLeastOnce => QoS::AtLeastOnce,
-    }
-}
-
-fn limits(answer: &ConnAck) -> Limits {
-    let properties = answer.properties.as_ref();
-    Limits {
-        receive_max: properties.and_then(|p| p.receive_max).unwrap_or(u16::MAX).max(1),
-        packet_max: properties.and_then(|p| p.max_packet_size),
-        qos1: properties.and_then(|p| p.max_qos) != Some(0),
-        retain: properties.and_then(|p| p.retain_available) != Some(0),
-        session_present: answer.session_present,
-    }
-}
-
-fn answer_of(reason: PubAckReason) -> Answer {
-    match reason {
-        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => Answer::Taken,
-        PubAckReason::QuotaExceeded => Answer::NotNow("quota exceeded"),
-        PubAckReason::NotAuthorized => Answer::NotNow("not authorised to publish"),
-        _ => Answer::Refused,
-    }
-}
-
-fn down_of(error: &ConnectionError) -> Down {
-    match error {
-        ConnectionError::ConnectionRefused(code) => refused(*code),
-        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => dismissed(*reason_code),
-        ConnectionError::MqttState(StateError::Deserialization(PacketError::PayloadSizeLimitExceeded { .. })) => {
-            Down::Oversized
+            Came::PlainWent => {
+                self.plain.fetch_sub(1, Ordering::Relaxed);
+            }
+            Came::In(None) | Came::Ended | Came::Nothing => {}
         }
-        ConnectionError::MqttState(StateError::Deserialization(PacketError::Io(error))) => {
-            Down::Lost(error.to_string())
-        }
-        ConnectionError::MqttState(StateError::Deserialization(error)) => Down::Rejected(error.to_string()),
-        other => Down::Lost(other.to_string()),
-    }
-}
-
-fn refused(code: ConnectReturnCode) -> Down {
-    use ConnectReturnCode::{
-        ConnectionRateExceeded, QuotaExceeded, ServerBusy, ServerUnavailable, ServiceUnavailable, UseAnotherServer,
-    };
-    let text = format!("{code:?}");
-    match code {
-        ServerUnavailable
-        | ServiceUnavailable
-        | ServerBusy
-        | QuotaExceeded
-        | ConnectionRateExceeded
-        | UseAnotherServer => Down::Unavailable(text),
-        _ => Down::Refused(text),
-    }
-}
-
-fn dismissed(code: DisconnectReasonCode) -> Down {
-    use DisconnectReasonCode::{
-        AdministrativeAction, ConnectionRateExceeded, ImplementationSpecificError, MalformedPacket, PacketTooLarge,
-        PayloadFormatInvalid, ProtocolError, QoSNotSupported, QuotaExceeded, RetainNotSupported, ServerBusy,
-        ServerShuttingDown, SessionTakenOver, TopicNameInvalid, UseAnotherServer,
-    };
-    let text = format!("{code:?}");
-    match code {
-        SessionTakenOver => Down::TakenOver,
-        ServerBusy
-        | ServerShuttingDown
-        | UseAnotherServer
-        | QuotaExceeded
-        | ConnectionRateExceeded
-        | AdministrativeAction => Down::Unavailable(text),
-        PacketTooLarge
-        | MalformedPacket
-        | ProtocolError
-        | ImplementationSpecificError
-        | PayloadFormatInvalid
-        | TopicNameInvalid
-        | QoSNotSupported
-        | RetainNotSupported => Down::Rejected(text),
-        _ => Down::Lost(text),
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Settings {
     pub user: Option<String>,
     /// File that holds the password, without a line's end.
     pub password_file: Option<PathBuf>,
+    /// Version of the protocol.
+    pub version: Version,
     /// Keep-alive, at least 5 s.
     pub keep_alive: Duration,
     /// The longest random wait before reconnecting after the broker said that it is unavailable.
@@ -43,6 +45,16 @@ pub struct Settings {
     /// Private folder (mode 0700, made when missing) for the socket between the client library and the tunnel. Short:
     /// the path of a socket has 107 bytes at most.
     pub runtime_folder: PathBuf,
+}
+
+/// Version of MQTT.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Version {
+    /// MQTT 5.
+    #[default]
+    Five,
+    /// MQTT 3.1.1, for brokers that know no other.
+    ThreeOneOne,
 }
 
 /// Certificates, PEM files.

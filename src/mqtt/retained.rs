@@ -13,7 +13,10 @@ struct Kept {
     refused: u64,
 }
 
-/// The retained set. JSON documents (QoS 1) are sent again after each connect. Pictures (QoS 0) are sent again only
+/// Messages that wait for the broker although it is not to keep them: replies to commands.
+const ONCE_MAX: usize = 64;
+
+/// The retained set, and what is to arrive once (without `retain`). JSON documents (QoS 1) are sent again after each connect. Pictures (QoS 0) are sent again only
 /// when the broker lost the session, since it may have lost what it kept too: a picture that was under way when the
 /// line was cut may be missing until the next one.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +31,20 @@ impl Retained {
             kept.message = message;
             kept.version += 1;
         } else {
+            if !message.retain {
+                self.make_room();
+            }
             let at = if first { 0 } else { self.kept.len() };
             self.kept.insert(at, Kept { message, version: 1, sent: 0, refused: 0 });
+        }
+    }
+
+    /// For one more message that the broker does not keep: the oldest gives way.
+    fn make_room(&mut self) {
+        if self.kept.iter().filter(|kept| !kept.message.retain).count() >= ONCE_MAX
+            && let Some(oldest) = self.kept.iter().position(|kept| !kept.message.retain)
+        {
+            self.kept.remove(oldest);
         }
     }
 
@@ -67,6 +82,12 @@ impl Retained {
         if let Some(kept) = self.kept.iter_mut().find(|kept| kept.message.topic == topic) {
             kept.refused = version;
         }
+    }
+
+    /// The broker has that version of `topic`. What it does not keep, or keeps no more, need not come again.
+    pub fn taken(&mut self, topic: &str, version: u64) {
+        let done = |kept: &Kept| !kept.message.retain || kept.message.payload.is_empty();
+        self.kept.retain(|kept| kept.message.topic != topic || kept.version != version || !done(kept));
     }
 
     /// `topic` was not sent after all.
@@ -121,6 +142,23 @@ mod tests {
         assert_eq!(drain(&mut retained), [] as [&str; 0]);
         retained.set(message("info", "good", Qos::AtLeastOnce), false);
         assert_eq!(drain(&mut retained), ["good"]);
+    }
+
+    #[test]
+    fn replies_and_emptied_topics_go_once_and_do_not_pile_up() {
+        let mut retained = Retained::default();
+        let reply = |n: usize| Message { retain: false, ..message(&format!("reply/{n}"), "r", Qos::AtLeastOnce) };
+        retained.set(reply(0), false);
+        retained.set(message("old", "", Qos::AtLeastOnce), false);
+        assert_eq!(drain(&mut retained).len(), 2);
+        retained.connected(true);
+        assert_eq!(drain(&mut retained).len(), 2, "until they are acknowledged");
+        retained.taken("reply/0", 1);
+        retained.taken("old", 1);
+        assert_eq!(retained.len(), 0);
+        (0..ONCE_MAX + 9).for_each(|n| retained.set(reply(n), false));
+        assert_eq!(retained.len(), ONCE_MAX);
+        assert_eq!(retained.pending().map(|(message, _)| message.topic.as_str()), Some("reply/9"));
     }
 
     #[test]

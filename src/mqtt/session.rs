@@ -214,7 +214,7 @@ impl Session {
         self.phase = Phase::Down;
         let unanswered: Vec<Tag> = self.flights.drain(..).filter(|f| !f.answered).map(|f| f.tag).collect();
         match why {
-            Down::TakenOver => self.takeovers.push(now),
+            Down::TakenOver => self.note_takeover(now),
             Down::Oversized => self.deaf = true,
             Down::Rejected(_) => {
                 // The retained set comes first on the next connection.
@@ -242,6 +242,11 @@ impl Session {
             self.probing = unanswered.len() + self.retained.len();
         }
         None
+    }
+
+    /// Somebody else connected with our client id, or spoke in our name.
+    pub fn note_takeover(&mut self, now: Mono) {
+        self.takeovers.push(now);
     }
 
     /// Whether another device seems to use our client id. Told once per conflict.
@@ -373,9 +378,16 @@ impl Session {
         match answer {
             Answer::Taken => {
                 (self.rtt, self.complaint) = (Some(took), None);
-                let Tag::Spooled(seq) = tag else { return None };
-                self.refusals.remove(&seq);
-                Some(Outcome::Delivered(seq))
+                match tag {
+                    Tag::Spooled(seq) => {
+                        self.refusals.remove(&seq);
+                        Some(Outcome::Delivered(seq))
+                    }
+                    Tag::Retained(topic, version) => {
+                        self.retained.taken(&topic, version);
+                        None
+                    }
+                }
             }
             Answer::Refused => self.note_refusal(&tag, now),
             Answer::NotNow(reason) => {

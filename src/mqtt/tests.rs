@@ -46,6 +46,7 @@ pub(super) fn settings(port: u16, folder: &Path) -> Settings {
         password_file: None,
         keep_alive: Duration::from_secs(20),
         reconnect_spread: Duration::from_secs(120),
+        version: Default::default(),
         runtime_folder: folder.join("run"),
     }
 }
@@ -60,7 +61,7 @@ fn open_outbox(storage: Box<dyn Storage>, clock: &dyn Clock) -> Outbox {
 pub(super) fn start(settings: Option<Settings>, storage: Box<dyn Storage>, clock: Arc<dyn Clock>) -> Courier {
     let device = DeviceId::offline();
     let topics = Topics::new("", &device);
-    let identity = Identity { device, boot: BootId::from_kernel("0badcafe"), topics, seed: 7 };
+    let identity = Identity { device, boot: BootId::from_kernel("0badcafe"), topics, listen: Vec::new(), seed: 7 };
     let outbox = open_outbox(storage, &*clock);
     Courier::start(settings, identity, outbox, clock, |state, conn| {
         format!("{{\"state\":\"{state}\",\"conn\":{conn}}}").into_bytes()

@@ -1,7 +1,12 @@
 //! What is told to the world: topics and JSON bodies, one encoder for MQTT and for `analyze` (contract, events and mqtt).
 
 mod capture;
+mod command;
+mod config;
+mod discovery;
 mod event;
+mod head;
+mod metrics;
 mod probe;
 mod report;
 mod schema;
@@ -9,7 +14,14 @@ mod status;
 mod topic;
 mod verdict;
 
+pub use command::{
+    COMMAND_BYTES_MAX, COMMANDS, Command, NO_ID, Progress, Refusal, Reply, Verb, command, reply, reply_of_record,
+    reply_record,
+};
+pub use config::{ConfigTold, config, firmware};
+pub use discovery::{HOME_ASSISTANT_BIRTH, discovery};
 pub use event::{Teller, cleared_by_restart, event};
+pub use metrics::metrics;
 pub use probe::{
     ProbeBoard, ProbeChange, ProbeDecoder, ProbeFormat, ProbeHolder, ProbeReport, ProbeSize, ProbeSound, ProbeVideo,
     ProbeWatchdog, probe, probe_change,
@@ -52,6 +64,14 @@ pub struct Message {
     pub retain: bool,
     /// After this time the broker need not deliver it any more.
     pub expires_after: Option<Duration>,
+}
+
+impl Message {
+    /// Has the broker forget what it keeps on `topic`.
+    pub fn emptying(topic: &str) -> Self {
+        let topic = topic.to_owned();
+        Self { topic, payload: Vec::new(), qos: Qos::AtLeastOnce, retain: true, expires_after: None }
+    }
 }
 
 /// When and in which boot a message was made: the fields that every body has.

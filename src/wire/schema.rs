@@ -1,6 +1,9 @@
 //! JSON Schemas of all messages, made from the types that are encoded: they cannot drift apart.
 
+use super::command::ReplyBody;
+use super::config::{ConfigBody, FirmwareBody};
 use super::event::EventBody;
+use super::metrics::MetricsBody;
 use super::probe::{ProbeChange, ProbeReport};
 use super::report::{BenchReport, Summary};
 use super::status::{HealthBody, InfoBody, StateBody, StatusBody};
@@ -8,8 +11,21 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
 /// Names that [`schema`] knows.
-pub const NAMES: [&str; 9] =
-    ["event", "summary", "bench", "probe", "probe_change", "status", "info", "health", "state"];
+pub const NAMES: [&str; 13] = [
+    "event",
+    "summary",
+    "bench",
+    "probe",
+    "probe_change",
+    "status",
+    "info",
+    "health",
+    "state",
+    "config_state",
+    "firmware",
+    "metrics",
+    "reply",
+];
 
 /// The JSON Schema (2020-12) of the message called `name`.
 pub fn schema(name: &str) -> Option<Value> {
@@ -23,6 +39,10 @@ pub fn schema(name: &str) -> Option<Value> {
         "info" => of::<InfoBody<'_>>(),
         "health" => of::<HealthBody<'_>>(),
         "state" => of::<StateBody<'_>>(),
+        "config_state" => of::<ConfigBody<'_>>(),
+        "firmware" => of::<FirmwareBody<'_>>(),
+        "metrics" => of::<MetricsBody<'_>>(),
+        "reply" => of::<ReplyBody<'_>>(),
         _ => return None,
     })
 }

@@ -1,8 +1,9 @@
 //! Retained documents and health (contract, mqtt): status, info, state, health.
 
 use super::capture::CaptureBody;
+use super::head::Head;
 use super::verdict::Verdict;
-use super::{MINOR_VERSION, Made, encoded, rfc3339, rounded};
+use super::{Made, encoded, rfc3339, rounded};
 use crate::alert::Candidate;
 use crate::budget::{Grant, Reason};
 use crate::detect::{Defect, Severity};
@@ -10,34 +11,7 @@ use crate::health::{BoxHealth, Signal, SourceStatus};
 use crate::ids::{DeviceId, IncidentId, SourceId};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::BTreeMap;
-
-/// The fields that every body has.
-#[derive(Serialize, JsonSchema)]
-struct Head<'a> {
-    /// Minor version of the contract.
-    v: u32,
-    /// When this was made, RFC 3339 UTC. A will is made when the device connects.
-    ts: String,
-    /// CLOCK_BOOTTIME, ms.
-    mono_ms: u64,
-    /// First 8 hexadecimal digits of the boot id.
-    boot: &'a str,
-    /// Whether the wall clock was trusted.
-    synced: bool,
-}
-
-impl<'a> Head<'a> {
-    fn new(made: &'a Made) -> Self {
-        Self {
-            v: MINOR_VERSION,
-            ts: rfc3339(made.wall.unix_ms),
-            mono_ms: made.mono.as_ms(),
-            boot: made.boot.as_str(),
-            synced: made.wall.synced,
-        }
-    }
-}
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Birth, will, and the last word of an orderly stop.
 #[derive(Serialize, JsonSchema)]
@@ -118,6 +92,8 @@ pub(super) struct InfoBody<'a> {
     /// Instruction set of the kernels.
     kernels: &'a str,
     sources: &'a [Info],
+    /// Commands that this version does.
+    commands: &'a [&'a str],
     /// Longest body under the main root, bytes.
     body_bytes_max: u32,
     /// Longest picture, bytes.
@@ -136,7 +112,8 @@ pub fn info(made: &Made, device: &Device, start: u32, kernels: &str, sources: &[
         arch: std::env::consts::ARCH,
         kernels,
         sources,
-        body_bytes_max: 8 << 10,
+        commands: &super::command::COMMANDS,
+        body_bytes_max: super::command::BODY_BYTES_MAX as u32,
         image_bytes_max: 32 << 10,
     })
 }
@@ -163,6 +140,10 @@ pub struct SourceState {
     pub open: Vec<OpenIncident>,
     /// What may become so: seen, not yet for long enough. No alert.
     pub candidates: Vec<Candidate>,
+    /// Until when new incidents are not told, wall-clock time, ms.
+    pub muted_until: Option<i64>,
+    /// Open incidents that somebody said to know of.
+    pub acked: BTreeSet<IncidentId>,
 }
 
 impl SourceState {
@@ -185,6 +166,9 @@ struct OpenBody<'a> {
     id: &'a str,
     defect: &'a str,
     severity: &'a str,
+    /// Somebody said to know of it (command `ack`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    acked: bool,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -210,6 +194,9 @@ pub(super) struct StateBody<'a> {
     /// Why nothing arrives.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    /// Until then new incidents are not told (command `mute`), RFC 3339 UTC by this box's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    muted_until: Option<String>,
     /// "1920x1080 h264, 48000 Hz 2 ch aac".
     #[serde(skip_serializing_if = "Option::is_none")]
     format: Option<&'a str>,
@@ -255,7 +242,12 @@ pub fn state(made: &Made, source: &SourceState) -> Vec<u8> {
         open: source
             .open
             .iter()
-            .map(|open| OpenBody { id: open.id.as_str(), defect: open.defect.name(), severity: open.severity.name() })
+            .map(|open| OpenBody {
+                id: open.id.as_str(),
+                defect: open.defect.name(),
+                severity: open.severity.name(),
+                acked: source.acked.contains(&open.id),
+            })
             .collect(),
         candidates: source
             .candidates
@@ -263,6 +255,7 @@ pub fn state(made: &Made, source: &SourceState) -> Vec<u8> {
             .map(|seen| CandidateBody { defect: seen.defect.name(), since_s: rounded(seen.since.as_secs_f64()) })
             .collect(),
         reason: status.reason.as_deref(),
+        muted_until: source.muted_until.map(rfc3339),
         format: status.format.as_deref(),
         fps: rounded(status.fps),
         coverage: rounded(status.coverage),

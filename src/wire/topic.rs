@@ -7,13 +7,18 @@ use crate::ids::{DeviceId, SourceId};
 pub struct Topics {
     root: String,
     images: String,
+    device: DeviceId,
 }
 
 impl Topics {
     /// Below `prefix` (at most two levels, "" for none).
     pub fn new(prefix: &str, device: &DeviceId) -> Self {
         let before = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Self { root: format!("{before}picket/1/{device}"), images: format!("{before}picket-img/1/{device}") }
+        Self {
+            root: format!("{before}picket/1/{device}"),
+            images: format!("{before}picket-img/1/{device}"),
+            device: device.clone(),
+        }
     }
     /// Online, stopping, lost.
     pub fn status(&self) -> String {
@@ -30,6 +35,35 @@ impl Topics {
     /// Filter for the commands to this device.
     pub fn commands(&self) -> String {
         format!("{}/cmd/#", self.root)
+    }
+    /// The name of the command that came on `topic`; `None` when it is no command to this device.
+    pub fn command_of<'a>(&self, topic: &'a str) -> Option<&'a str> {
+        topic.strip_prefix(&self.root)?.strip_prefix("/cmd/")
+    }
+    /// Where a command to this device is sent.
+    pub fn command(&self, name: &str) -> String {
+        format!("{}/cmd/{name}", self.root)
+    }
+    /// What Home Assistant is told of the device, or of one of its sources.
+    pub fn discovery(&self, source: Option<&SourceId>) -> String {
+        let of = source.map_or(String::new(), |source| format!("-{source}"));
+        format!("homeassistant/device/{}{of}/config", self.device)
+    }
+    /// The reply to a command.
+    pub fn reply(&self, id: &str) -> String {
+        format!("{}/reply/{id}", self.root)
+    }
+    /// The settings that stand.
+    pub fn config(&self) -> String {
+        format!("{}/config", self.root)
+    }
+    /// What runs, and what updates it.
+    pub fn firmware(&self) -> String {
+        format!("{}/firmware", self.root)
+    }
+    /// What is measured of a source, when asked for.
+    pub fn metrics(&self, source: &SourceId) -> String {
+        format!("{}/src/{source}/metrics", self.root)
     }
     /// How a source is doing.
     pub fn state(&self, source: &SourceId) -> String {

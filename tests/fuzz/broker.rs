@@ -56,10 +56,11 @@ async fn linked(port: u16, folder: &Path) -> String {
         password_file: None,
         keep_alive: Duration::from_secs(5),
         reconnect_spread: Duration::from_secs(1),
+        version: picket::mqtt::Version::Five,
         runtime_folder: folder.to_owned(),
     };
     let topics = Topics::new("", &device);
-    let identity = Identity { device, boot: BootId::from_kernel("0badcafe"), topics, seed: 7 };
+    let identity = Identity { device, boot: BootId::from_kernel("0badcafe"), topics, listen: Vec::new(), seed: 7 };
     let mut courier = Courier::start(Some(settings), identity, outbox, Arc::new(SystemClock), |state, conn| {
         format!("{{\"state\":\"{state}\",\"conn\":{conn}}}").into_bytes()
     });

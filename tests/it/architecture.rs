@@ -32,8 +32,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "config", "pipeline", "mqtt", "outbox", "wire", "tape", "alert", "source", "health", "budget", "kernels",
-            "time", "ids",
+            "config", "pipeline", "mqtt", "outbox", "wire", "tape", "alert", "detect", "source", "health", "budget",
+            "kernels", "time", "ids",
         ],
     ),
     (
@@ -56,7 +56,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("jiff", &["wire/"]),
     ("jpeg_encoder", &["evidence.rs"]),
     ("nix", &["time.rs", "source/", "health/", "outbox/", "mqtt/tunnel.rs", "daemon/"]),
-    ("rumqttc", &["mqtt/link.rs"]),
+    ("rumqttc", &["mqtt/link.rs", "mqtt/link/"]),
     ("rustls", &["mqtt/", "config/environment.rs"]),
     ("sd_notify", &["daemon/reporting.rs"]),
     ("serde", &["wire/", "config/"]),

@@ -9,7 +9,8 @@ fn schema(name: &str) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-fn validate(name: &str, value: &serde_json::Value) {
+/// Fails where `value` is not what the schema says.
+pub fn validate(name: &str, value: &serde_json::Value) {
     let validator = jsonschema::validator_for(&schema(name)).expect("a schema");
     let errors: Vec<String> =
         validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();
@@ -33,7 +34,22 @@ fn names_are_listed() {
     let names = text(&ran(&["schema"]).stdout);
     assert_eq!(
         names.lines().collect::<Vec<_>>(),
-        ["event", "summary", "bench", "probe", "probe_change", "status", "info", "health", "state", "config"]
+        [
+            "event",
+            "summary",
+            "bench",
+            "probe",
+            "probe_change",
+            "status",
+            "info",
+            "health",
+            "state",
+            "config_state",
+            "firmware",
+            "metrics",
+            "reply",
+            "config"
+        ]
     );
 }
 
@@ -112,9 +128,14 @@ fn what_the_daemon_publishes() {
     for (topic, body) in all.iter().filter(|(topic, _)| topic.starts_with("picket/1/pk-")) {
         let kind = topic.rsplit('/').next().expect("a level");
         *seen.entry(kind).or_insert(0) += 1;
-        validate(kind, &serde_json::from_slice(body).expect("JSON"));
+        // The schema called config is that of the configuration's files.
+        let name = if kind == "config" { "config_state" } else { kind };
+        validate(name, &serde_json::from_slice(body).expect("JSON"));
     }
-    assert!(["status", "info", "health", "state", "event"].iter().all(|kind| seen.contains_key(kind)), "{seen:?}");
+    assert!(
+        ["status", "info", "health", "state", "event", "config", "firmware"].iter().all(|kind| seen.contains_key(kind)),
+        "{seen:?}"
+    );
     check_picture(&all);
 }
 

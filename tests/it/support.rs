@@ -218,11 +218,23 @@ impl Subscriber {
 
 /// Publishes one message.
 pub fn publish(port: u16, topic: &str, body: &str) {
-    let status = Command::new("mosquitto_pub")
-        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-q", "1", "-t", topic, "-m", body])
-        .stderr(Stdio::null())
-        .status();
-    status.expect("mosquitto_pub is installed ('make setup')");
+    publish_with(port, topic, body, &[]);
+}
+
+/// Publishes one message that the broker keeps.
+pub fn publish_retained(port: u16, topic: &str, body: &str) {
+    publish_with(port, topic, body, &["-r"]);
+}
+
+fn publish_with(port: u16, topic: &str, body: &str, more: &[&str]) {
+    let mut command = Command::new("mosquitto_pub");
+    command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-q", "1", "-t", topic]).args(more);
+    // Long ones do not fit on a command line; empty ones are not read from standard input.
+    command.arg(if body.is_empty() { "-n" } else { "-s" });
+    command.stdin(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("mosquitto_pub is installed ('make setup')");
+    std::io::Write::write_all(&mut child.stdin.take().expect("piped"), body.as_bytes()).expect("written");
+    child.wait().expect("it ends");
 }
 
 /// A daemon's folders and configuration.

@@ -154,6 +154,7 @@ runtime_dir = \"/run/picket\"
 
 [broker]
 url = \"mqtt://x:1883\"
+version = \"5\"
 keep_alive = \"20s\"
 reconnect_spread = \"2m\"
 prefix = \"\"
@@ -175,6 +176,9 @@ pictures = true
 
 [tape]
 enabled = false
+
+[homeassistant]
+discovery = false
 
 [[source]]
 id = \"sdi-1\"

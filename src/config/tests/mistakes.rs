@@ -57,7 +57,7 @@ fn unknown_names_get_the_nearest_known_one() {
         ("site = \"x\"", "1:1 site: no such key | [device] is where site belongs"),
         (
             "[zebra]\n",
-            "1:2 zebra: no such key | known here: device, broker, budget, health, outbox, evidence, tape, source",
+            "1:2 zebra: no such key | known here: device, broker, budget, health, outbox, evidence, tape, homeassistant, source",
         ),
     ];
     for (text, expected) in cases {

@@ -1,0 +1,132 @@
+//! Retained documents about what runs here: the settings that stand, and the firmware.
+
+use super::command::BODY_BYTES_MAX;
+use super::head::Head;
+use super::{Made, encoded};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// Left for everything but the settings themselves.
+const VALUES_BYTES_MAX: usize = BODY_BYTES_MAX - 1536;
+
+/// The settings that stand, and how they came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigTold {
+    /// Counts layers that were set from afar; 0: none ever was.
+    pub revision: u64,
+    /// SHA-256 of all settings, hexadecimal.
+    pub hash: String,
+    /// `applied`, `pending`, `confirmed` or `rolled_back`.
+    pub status: &'static str,
+    /// Why it was rolled back.
+    pub reason: Option<String>,
+    /// Until it is rolled back unless confirmed, whole seconds.
+    pub confirm_left_s: Option<u64>,
+    /// What differs from the defaults, TOML without secrets.
+    pub values: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "config_state")]
+pub(super) struct ConfigBody<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    /// Counts layers that were set from afar; 0: none ever was.
+    revision: u64,
+    /// SHA-256 of all settings, hexadecimal: the same for the same settings.
+    hash: &'a str,
+    /// `applied`: those of the box alone. `pending`: a layer from afar is tried, and falls back unless it is confirmed.
+    /// `confirmed`: a layer from afar stands. `rolled_back`: the last one did not stay.
+    #[schemars(regex(pattern = "^(applied|pending|confirmed|rolled_back)$"))]
+    status: &'a str,
+    /// Why it was rolled back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    /// When this was made, so long was left to confirm it, seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirm_left_s: Option<u64>,
+    /// What stands, TOML; defaults of detectors and secrets are left out.
+    values: &'a str,
+    /// The rest of `values` did not fit.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    values_cut: bool,
+}
+
+/// The body of `config`.
+pub fn config(made: &Made, told: &ConfigTold) -> Vec<u8> {
+    let values = fitting(&told.values);
+    encoded(&ConfigBody {
+        head: Head::new(made),
+        revision: told.revision,
+        hash: &told.hash,
+        status: told.status,
+        reason: told.reason.as_deref(),
+        confirm_left_s: told.confirm_left_s,
+        values,
+        values_cut: values.len() < told.values.len(),
+    })
+}
+
+/// Whole lines of `values`, as many as fit when they are escaped.
+fn fitting(values: &str) -> &str {
+    let mut bytes = 0;
+    let mut end = 0;
+    for line in values.split_inclusive('\n') {
+        bytes += encoded(&line).len();
+        if bytes > VALUES_BYTES_MAX {
+            break;
+        }
+        end += line.len();
+    }
+    &values[..end]
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "firmware")]
+pub(super) struct FirmwareBody<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    /// Version of Picket that runs.
+    installed_version: &'a str,
+    /// Name and version of the system (os-release).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    os: Option<&'a str>,
+    /// Version of the image, where the system is one (os-release, IMAGE_VERSION).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_version: Option<&'a str>,
+    /// What installs new images: `none` where nothing does.
+    updater: &'a str,
+}
+
+/// The body of `firmware`. `os_release`: the text of /etc/os-release.
+pub fn firmware(made: &Made, os_release: &str) -> Vec<u8> {
+    let value = |key: &str| {
+        let line = os_release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+        Some(line.trim().trim_matches('"')).filter(|text| !text.is_empty() && text.len() <= 128)
+    };
+    encoded(&FirmwareBody {
+        head: Head::new(made),
+        installed_version: env!("CARGO_PKG_VERSION"),
+        os: value("PRETTY_NAME"),
+        image_version: value("IMAGE_VERSION"),
+        updater: "none",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::BootId;
+
+    #[test]
+    fn bodies_fit_and_say_what_was_cut() {
+        let made = Made { wall: Default::default(), mono: Default::default(), boot: BootId::from_kernel("0") };
+        let told = ConfigTold { status: "applied", values: "a = \"b\"\n".repeat(2000), ..ConfigTold::default() };
+        let body = config(&made, &told);
+        let text = String::from_utf8_lossy(&body);
+        assert!(body.len() <= BODY_BYTES_MAX && text.contains("\"values_cut\":true"), "{}", body.len());
+        let body = firmware(&made, "NAME=x\nPRETTY_NAME=\"Debian 12\"\nIMAGE_VERSION=\n");
+        let text = String::from_utf8_lossy(&body);
+        assert!(text.contains("\"os\":\"Debian 12\"") && !text.contains("image_version"), "{text}");
+    }
+}
