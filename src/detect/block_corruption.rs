@@ -253,12 +253,13 @@ impl BlockCorruption {
         let doubt = if self.suspicion.is_some() { SUSPECTED } else { 1.0 };
         // There must be twice as many corners on the grid as on any other lattice: texture has them by chance.
         let shifted = self.recent.shifted;
-        let over = |value: f64, limit: Limit, chance: f64, factor: f64| value > (self.limit(limit) + chance) * factor;
+        let over = |value: f64, limit: Limit, chance: f64, factor: f64| {
+            value > (self.limit(limit) + chance) * factor
+        };
         let known = self.usual.pictures >= WARM_UP;
         let sharp = over(self.recent.sharp, SHARP, shifted.sharp, doubt) && rise > RISE_SHARP * doubt && known;
         let settled = self.since_cut > AFTER_CUT && known;
-        let soft =
-            over(self.recent.new, NEW, shifted.new, doubt) && over(rise, RISE, shifted.visible, doubt) && settled;
+        let soft = over(self.recent.new, NEW, shifted.new, doubt) && over(rise, RISE, shifted.visible, doubt) && settled;
         let onset = over(self.recent.new, NEW, shifted.new, ONSET * doubt);
         // Averages outlive what they are of.
         let left = rise.min(corners.visible - self.usual_level());

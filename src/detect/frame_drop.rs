@@ -125,11 +125,7 @@ impl Stretch {
         Observation {
             presence: Presence::Present,
             since: Some(first.from),
-            severity: if per_second >= SEVERE && now.since(first.from) >= WINDOW {
-                super::Severity::Major
-            } else {
-                super::Severity::Minor
-            },
+            severity: if per_second >= SEVERE && now.since(first.from) >= WINDOW { super::Severity::Major } else { super::Severity::Minor },
             value: per_second,
             threshold: TOLD / WINDOW.as_secs_f64(),
             ..absent

@@ -9,12 +9,12 @@ mod v4l2;
 
 pub use v4l2::Node;
 
-use self::alsa::{Alsa, Sound};
 use super::{Context, Error, Unit};
 use crate::budget::Effort;
 use crate::frame::{AudioBlock, ClockJump, Loss, Part};
 use crate::health::CaptureStatus;
 use crate::time::{MediaTime, Mono, Stamp};
+use self::alsa::{Alsa, Sound};
 use nix::libc;
 use std::collections::VecDeque;
 use std::fmt;
