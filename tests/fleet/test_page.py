@@ -192,6 +192,16 @@ class Page(unittest.TestCase):
         kept = self.browser.run("JSON.stringify(localStorage) + document.cookie + location.href")
         self.assertIn("fleet-page", kept)
         self.assertNotIn("looks-only", kept)
+        # A reload of the tab may use it, an address that names another broker not.
+        page, other = f"http://127.0.0.1:{self.broker.web}/fleet.html", f"ws://127.0.0.1:{bench.free_port()}"
+        self.browser.go("about:blank")
+        self.browser.go(f"{page}#url={other}&user=fleet-page")
+        self.browser.wait("document.querySelector('#ask').open")
+        self.browser.listen(1)
+        self.assertFalse([url for url in self.browser.requests if url.startswith(other)])
+        self.browser.go("about:blank")
+        self.browser.go(page)
+        self.browser.wait(f"picket().up && picket().named >= {DEVICES}", 30)
 
     def test_zz_it_comes_back_with_the_broker(self):
         self.broker.stop()
