@@ -262,6 +262,12 @@ mod tests {
     }
 
     #[test]
+    fn a_lattice_with_a_colour_is_no_snow() {
+        let lattice = |n: usize| Picture::new(|_, _| 126.0).noise(60.0, n as u64).chroma(118, 146);
+        assert!(present(&told(60, |n| if n < 30 { Picture::hills(n as f64) } else { lattice(n) })).is_empty());
+    }
+
+    #[test]
     fn streaks_of_impulses_are_told_and_sparks_are_not() {
         let thin = |n: usize, w: usize, h: usize| {
             move |x: usize, y: usize| {

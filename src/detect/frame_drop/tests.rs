@@ -57,6 +57,17 @@ fn cadences_are_no_defect() {
 }
 
 #[test]
+fn motion_that_eases_out_and_in_again_is_no_loss() {
+    // From picture 100 on, ten of every forty move by a fifth, and the one behind them by a little more than usual.
+    let speed = |n: usize| match n.saturating_sub(100) % 40 {
+        20..30 if n >= 100 => 0.2,
+        30 if n >= 100 => 1.6,
+        _ => 1.0,
+    };
+    assert_eq!(repeats(|n| (0..=n).map(speed).sum()), []);
+}
+
+#[test]
 fn pictures_that_were_not_looked_at_may_have_moved() {
     let mut source = Source::new();
     for n in 0..300 {
