@@ -63,7 +63,7 @@ impl Led {
             self.restore();
         } else if self.by_hand {
             // A light that does not obey any more is nobody's loss.
-            let _ = self.switch(now.as_ms() / 1000 % 2 == 0);
+            let _ = self.switch((now.as_ms() / 1000).is_multiple_of(2));
         }
     }
 
