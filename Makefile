@@ -119,10 +119,11 @@ install: ## install into DESTDIR: binary, systemd files, default configuration
 	@[[ -f "$(BINARY)" ]] || { echo "install: $(BINARY) is not there: run 'make build' first" >&2; exit 1; }
 	install -D -m 755 "$(BINARY)" "$(DESTDIR)$(PREFIX)/bin/picket"
 	install -D -m 644 systemd/picket.service "$(DESTDIR)$(UNITDIR)/picket.service"
+	install -D -m 644 -t "$(DESTDIR)$(UNITDIR)" systemd/picket-reboot.path systemd/picket-reboot.service
 	install -D -m 644 systemd/picket.sysusers "$(DESTDIR)$(PREFIX)/lib/sysusers.d/picket.conf"
 	install -D -m 644 systemd/picket.tmpfiles "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/picket.conf"
 	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/picket/fleet" systemd/fleet/fleet.html
-	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/doc/picket/examples" systemd/fleet/mosquitto.conf systemd/fleet/mosquitto.acl systemd/fleet/telegraf.conf systemd/fleet/grafana.json
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/doc/picket/examples" systemd/fleet/mosquitto.conf systemd/fleet/mosquitto.acl systemd/fleet/telegraf.conf systemd/fleet/grafana.json systemd/led.conf
 	install -d -m 755 "$(DESTDIR)$(SYSCONFDIR)/picket/conf.d"
 	# A configuration that somebody has edited stays.
 	[[ -e "$(DESTDIR)$(SYSCONFDIR)/picket/picket.toml" ]] || install -m 644 systemd/picket.toml "$(DESTDIR)$(SYSCONFDIR)/picket/picket.toml"

@@ -2,20 +2,24 @@
 
 use crate::alert::{Alert, ClearedBy, Evidence, Incidents, Transition};
 use crate::budget::Effort;
-use crate::detect::{Defect, Detectors, Observation, Observations};
+use crate::detect::{Defect, Detectors, Observation, Observations, Presence};
 use crate::evidence::{self, Heat, Past, Shown};
 use crate::features::{AudioAnalyzer, Depth, TransportFeatures, TransportTracker, VideoAnalyzer, VideoFeatures};
 use crate::frame::{AudioBlock, Frame, Part};
-use crate::health::{Coverage, Rate, Signal, SourceStatus};
+use crate::health::{Coverage, Expected, Rate, Signal, SourceStatus};
 use crate::ids::{IncidentIds, SourceId};
 use crate::kernels::Kernels;
 use crate::source::Unit;
 use crate::tape::Recorder;
 use crate::time::{Mono, Stamp, Wall};
 use crate::wire::{OpenIncident, SourceState};
+use std::time::Duration;
 
 /// Pictures in a row that are looked at in full because a detector doubts, enough to decide; after that every other one.
 const DOUBTED_MAX: u32 = 25;
+
+/// What is judged so long after it came is late: live alerts should be about now.
+const LATE: Duration = Duration::from_secs(1);
 
 /// How a pipeline is set up.
 #[derive(Clone, Debug)]
@@ -45,6 +49,7 @@ pub struct Pipeline {
     /// Why nothing comes of a part, by [`Part`].
     lost: [Option<String>; 3],
     rate: Rate,
+    expected: Expected,
     coverage: Coverage,
     effort: Effort,
     /// Pictures that were looked at in full because of a doubt, less those that were not.
@@ -59,6 +64,8 @@ pub struct Pipeline {
     /// What the detectors said of the last unit, and of which moment.
     said: Vec<(Stamp, Observation)>,
     now: Stamp,
+    /// Nothing comes.
+    stalled: bool,
 }
 
 impl Pipeline {
@@ -74,6 +81,7 @@ impl Pipeline {
             status: SourceStatus::default(),
             lost: Default::default(),
             rate: Rate::default(),
+            expected: Expected::default(),
             coverage: Coverage::default(),
             effort: Effort::FULL,
             doubted: 0,
@@ -83,6 +91,7 @@ impl Pipeline {
             clock: None,
             said: Vec::new(),
             now: Stamp::default(),
+            stalled: false,
         }
     }
 
@@ -123,6 +132,11 @@ impl Pipeline {
     /// Writes down from now on what the detectors say.
     pub fn record(&mut self, tape: Recorder) {
         self.tape = Some(tape);
+    }
+
+    /// The last unit was judged so long after it came.
+    pub fn waited(&mut self, lag: Duration) {
+        self.status.late += u64::from(lag >= LATE);
     }
 
     /// What the clocks say, both at the same moment. Hours of the day count only where the clock is trusted.
@@ -183,6 +197,8 @@ impl Pipeline {
             Unit::Opened { stamp, format, video, audio } => {
                 self.status.reconnects += u64::from(self.status.format.is_some());
                 self.status.format = Some(format);
+                self.status.fps_expected = None;
+                self.expected.restart();
                 self.video.restart();
                 self.past.restart();
                 let features = self.transport.opened(stamp, video, audio);
@@ -295,6 +311,13 @@ impl Pipeline {
         self.now = features.stamp;
         let mut said = Observations::new();
         self.detectors.transport(features, &mut said);
+        (self.status.dropped, self.status.repeated) = self.detectors.lost_pictures();
+        let loss = said.iter().find(|said| said.defect == Defect::StreamLoss).map(|said| said.presence);
+        if let Some(presence @ (Presence::Present | Presence::Absent)) = loss {
+            let stalled = presence == Presence::Present;
+            self.status.stalls += u64::from(stalled && !self.stalled);
+            self.stalled = stalled;
+        }
         self.judge(features.stamp, &said, alerts);
     }
 
@@ -302,6 +325,7 @@ impl Pipeline {
     fn counted(&mut self, stamp: Stamp, looked: bool) {
         self.status.frames += 1;
         self.status.fps = self.rate.picture(stamp.at);
+        self.status.fps_expected = self.expected.picture(stamp.at);
         self.coverage.picture(stamp.at, looked);
         self.status.coverage = self.coverage.share();
         if !looked {

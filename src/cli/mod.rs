@@ -2,7 +2,9 @@
 
 mod analyze;
 mod bench;
+mod bundle;
 mod check;
+mod log;
 mod output;
 mod probe;
 mod probe_text;
@@ -48,10 +50,13 @@ enum Command {
     Bench(bench::Options),
     /// Prints the JSON Schema of a message or of the configuration; without a name, the names
     Schema {
-        /// event, summary, bench, probe, probe_change, status, info, health, state, config_state, firmware, metrics, reply;
+        /// event, summary, bench, probe, probe_change, status, info, health, state, config_state, firmware, metrics, log, reply;
         /// config is that of the configuration's files
         name: Option<String>,
     },
+    /// Collects what support needs in one archive: versions, settings without secrets, the last lines of the log, health
+    /// of the last hour, devices
+    Bundle(bundle::Options),
     /// Has the broker forget this device: empties all that it keeps of it. The daemon must not run
     Decommission(Configured),
     /// Prints the version and what it was built with
@@ -111,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Probe(options) => probe::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Schema { name } => schema(name.as_deref()),
+        Command::Bundle(options) => bundle::run(&options),
         Command::Decommission(configured) => run::decommission(&configured),
         Command::Version => version(),
     });
@@ -145,11 +151,16 @@ fn schema(name: Option<&str>) -> Result<u8, Failure> {
 }
 
 fn version() -> Result<u8, Failure> {
-    output::print(&format!(
+    output::print(&version_text());
+    Ok(GOOD)
+}
+
+/// The version, and what it was built with.
+fn version_text() -> String {
+    format!(
         "picket {}\nkernels {}\nFFmpeg {}",
         env!("CARGO_PKG_VERSION"),
         crate::kernels::Kernels::available().iter().map(|set| set.level().name()).collect::<Vec<_>>().join(", "),
         crate::source::library_versions(),
-    ));
-    Ok(GOOD)
+    )
 }

@@ -74,7 +74,7 @@ fn survey() -> Result<ProbeReport, Failure> {
             model: board.model,
             profile: board.profile,
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            temps: Machine::new(root, root).read().temps,
+            temps: Machine::new(root, root).read(SystemClock.mono()).temps,
             watchdogs: board.watchdogs.into_iter().map(watchdog).collect(),
         },
         kernels: best.level().name(),

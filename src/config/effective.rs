@@ -41,6 +41,10 @@ impl Config {
         }
         lines.path("state_dir", &device.state_dir);
         lines.path("runtime_dir", &device.runtime_dir);
+        if let Some(led) = &device.led {
+            lines.text("led", led);
+        }
+        lines.plain("allow_reboot", device.allow_reboot);
         self.broker_lines(&mut lines);
         lines.table("[budget]");
         // Rounded, so that 33.3% does not come back as 33.299999999999997%.

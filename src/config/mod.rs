@@ -76,6 +76,10 @@ pub struct Device {
     pub state_dir: PathBuf,
     /// Sockets.
     pub runtime_dir: PathBuf,
+    /// The light that `identify` flashes, of /sys/class/leds.
+    pub led: Option<String>,
+    /// Whether the command `reboot` may start the machine anew.
+    pub allow_reboot: bool,
 }
 
 /// What Picket may take of the box.

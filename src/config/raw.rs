@@ -16,6 +16,8 @@ pub(super) enum Form {
     Title,
     /// As in /etc/machine-id.
     MachineId,
+    /// A light of the kernel's.
+    Led,
     /// An absolute path.
     Folder,
     /// An absolute path, or `credential:NAME`.
@@ -170,6 +172,10 @@ table! {
         state_dir: Form::Folder => "/var/lib/picket";
         /// Sockets. Where nothing is given, systemd's $RUNTIME_DIRECTORY comes before the default.
         runtime_dir: Form::Folder => "/run/picket";
+        /// Light of /sys/class/leds that the command `identify` flashes.
+        led: Form::Led;
+        /// Whether the command `reboot` may start the machine anew; needs picket-reboot.path.
+        allow_reboot: Form::Switch => "false";
     }
 }
 
@@ -439,6 +445,7 @@ impl Form {
         use super::forms::{duration_text, size_text};
         match self {
             Form::Switch => "true or false, without quotes".to_owned(),
+            Form::Led => "a name that 'ls /sys/class/leds' shows, such as \"status:green\"".to_owned(),
             Form::Title => "1 to 64 characters, such as \"studio-4\"".to_owned(),
             Form::MachineId => "32 hexadecimal digits, as in /etc/machine-id".to_owned(),
             Form::Folder => "an absolute path, such as \"/var/lib/picket\"".to_owned(),

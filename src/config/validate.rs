@@ -132,6 +132,8 @@ impl Check<'_> {
             machine_id: self.value(&raw.machine_id, machine_id),
             state_dir: self.folder(&raw.state_dir, "STATE_DIRECTORY"),
             runtime_dir: self.folder(&raw.runtime_dir, "RUNTIME_DIRECTORY"),
+            led: self.value(&raw.led, led),
+            allow_reboot: raw.allow_reboot.switch(),
         }
     }
 
@@ -341,6 +343,12 @@ fn title(text: &str, chars_max: usize) -> Result<String, String> {
         _ if text.chars().any(char::is_control) => Err("has a control character in it".to_owned()),
         _ => Ok(text.to_owned()),
     }
+}
+
+/// One name, and no way out of the folder.
+fn led(text: &str) -> Result<String, String> {
+    let good = (1..=64).contains(&text.len()) && !text.starts_with('.') && !text.contains('/');
+    if good { Ok(text.to_owned()) } else { Err("is no name of a light".to_owned()) }
 }
 
 fn machine_id(text: &str) -> Result<String, String> {

@@ -1,21 +1,27 @@
 //! The control loop: takes reports from the source threads, hands messages to the courier, tells health, feeds the
 //! watchdog. One task; everything in it is short.
 
+use super::bundles::PIECE_EVERY;
 use super::commands::Desk;
 use super::guest::Guest;
+use super::history::History;
 use super::kept::{self, Kept};
+use super::live::LiveSocket;
 use super::mutes::Mutes;
 use super::remote::Afar;
+use super::runs::Runs;
 use super::signals::EndSignals;
 use super::source_thread::Report;
 use super::{End, Reporting};
 use crate::alert::{Alert, Transition};
-use crate::health::{Deadman, Machine, Signal};
+use crate::health::{BoxHealth, Deadman, Machine, Signal};
 use crate::ids::{BootId, SourceId};
 use crate::mqtt::{Courier, Event};
 use crate::outbox::{Entry, Step};
 use crate::time::{Clock, Mono};
-use crate::wire::{self, BrokerHealth, Made, Message, Qos, SourceState, SpoolHealth, Teller, Topics, Verdict};
+use crate::wire::{
+    self, BrokerHealth, HealthParts, Made, Message, Qos, SourceState, SpoolHealth, Teller, Topics, Verdict,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +57,11 @@ pub(super) struct Control {
     pub mutes: Mutes,
     pub afar: Afar,
     pub kept: Kept,
+    pub runs: Runs,
+    /// Health of the last hour.
+    pub history: History,
+    /// Where the live part of support archives is asked for.
+    pub live: LiveSocket,
     /// When Home Assistant is to be told again.
     pub introduce_at: Option<Mono>,
 }
@@ -61,6 +72,13 @@ pub(super) struct Watched {
     pub state: SourceState,
     told: Option<(Mono, SourceState)>,
     pictured: Option<Mono>,
+}
+
+/// A source of which nothing is known yet, or in safe mode ever.
+pub(super) fn unwatched(runs: &Runs) -> Watched {
+    let mut watched = Watched::default();
+    watched.state.status.reason = runs.safe_mode().map(|why| format!("safe mode: {why}"));
+    watched
 }
 
 impl Watched {
@@ -75,6 +93,8 @@ impl Control {
     pub(super) async fn run(&mut self, reports: &mut Receiver<Report>, signals: &mut EndSignals) -> End {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut piece = tokio::time::interval(PIECE_EVERY);
+        piece.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 // Alerts before all else.
@@ -83,6 +103,8 @@ impl Control {
                 event = self.courier.next() => self.heard(event),
                 _ = tick.tick() => self.tick(),
                 () = signals.recv() => return End::Stop,
+                stream = self.live.next() => self.tell_live(stream),
+                _ = piece.tick(), if self.desk.bundles.is_sending() => self.send_piece(),
             }
             if let Some(end) = self.desk.end.take() {
                 return end;
@@ -228,6 +250,11 @@ impl Control {
         self.guest.tick(now);
         self.end_what_is_over();
         self.watch_pending();
+        self.runs.tick(now);
+        if self.runs.is_quiet(now) {
+            tracing::info!("safe mode ends: watching is tried again");
+            self.desk.end = Some(End::Restart);
+        }
         if self.introduce_at.is_some_and(|at| now >= at) {
             self.introduce();
         }
@@ -308,25 +335,27 @@ impl Control {
             self.sources.iter().map(|(id, watched)| (id.clone(), watched.state.clone())).collect();
         let coverage = states.values().map(|state| state.status.coverage).fold(1.0, f64::min);
         let budget = self.guest.account(coverage);
-        let class = wire::class(&budget, &spool, &states);
-        let period = self.reporting.health_period;
-        if self.health_told.is_some_and(|(when, told)| told == class && now.since(when) < period) {
-            return class;
-        }
-        self.health_told = Some((now, class));
-        let mut measured = self.machine.read();
-        measured.up = now.since(self.started);
-        measured.watchdog_margin = self.deadman.take_margin();
         let mqtt = BrokerHealth {
+            broker: self.afar.running().broker.as_ref().map(|broker| format!("{}:{}", broker.host, broker.port)),
             reconnects: counters.reconnects,
             rtt_ms: counters.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
             up_s: counters.connected_for.unwrap_or_default().as_secs_f64(),
             complaint: counters.complaint,
         };
+        let parts = HealthParts { budget: &budget, spool: &spool, mqtt: &mqtt, sources: &states };
+        let class = wire::class(self.runs.safe_mode().is_some(), parts);
+        let period = self.reporting.health_period;
+        if self.health_told.is_some_and(|(when, told)| told == class && now.since(when) < period) {
+            return class;
+        }
+        self.health_told = Some((now, class));
+        let measured = self.measured_box(now);
         self.reporting.status(&states, counters.connected, spool.n);
+        let payload = wire::health(&self.made(), &measured, parts);
+        self.history.note(now, payload.clone());
         self.courier.send(Message {
             topic: self.topics.health(),
-            payload: wire::health(&self.made(), &measured, &budget, &spool, &mqtt, &states),
+            payload,
             qos: Qos::AtMostOnce,
             retain: false,
             expires_after: Some(period * 3),
@@ -334,11 +363,29 @@ impl Control {
         class
     }
 
+    fn measured_box(&mut self, now: Mono) -> BoxHealth {
+        BoxHealth {
+            up: now.since(self.started),
+            throttled: self.guest.throttled().map(|(throttled, _)| throttled),
+            throttle: self.guest.throttled().map(|(_, time)| time),
+            clock_error: self.clock.error(),
+            runs: self.runs.health(now),
+            watchdog_margin: self.deadman.take_margin(),
+            ..self.machine.read(now)
+        }
+    }
+
     /// Ready when each source has shown a picture or sound, or is known to be absent. The broker is not waited for.
     fn tell_ready(&mut self) {
-        if !self.ready && self.sources.values().all(|watched| watched.state.status.signal != Signal::Connecting) {
+        if !self.ready && self.is_judged() {
             self.ready = true;
             self.reporting.ready();
         }
+    }
+
+    /// In safe mode there is nothing to wait for.
+    fn is_judged(&self) -> bool {
+        let judged = |watched: &Watched| watched.state.status.signal != Signal::Connecting;
+        self.runs.safe_mode().is_some() || self.sources.values().all(judged)
     }
 }

@@ -1,20 +1,31 @@
 //! Start and stop order of the daemon. The data plane is one thread for each source; the control plane is one task.
 
+mod bundles;
 mod commands;
 mod control;
 mod guest;
+mod history;
 mod journal;
 mod kept;
+mod led;
+mod lines;
+mod live;
 mod mutes;
+mod reboot;
 mod remote;
 mod reporting;
+mod runs;
+mod selftest;
 mod signals;
 mod source_thread;
 mod state_folder;
 mod tapes;
 mod wishes;
 
+pub use bundles::Bundler;
 pub use commands::LogLevel;
+pub use lines::{Line, Lines};
+pub use live::{Part, ask as ask_live};
 pub use remote::remote_layer;
 pub use signals::set_on_signal;
 pub use state_folder::{Error as StateError, StateFolder};
@@ -30,14 +41,20 @@ use crate::pipeline;
 use crate::source::Context;
 use crate::time::{Clock, SystemClock};
 use crate::wire::{self, Made, Message, Qos, Topics};
-use commands::Desk;
+use bundles::Bundles;
+use commands::{Desk, Supplies};
 use control::Control;
 use guest::Guest;
+use history::History;
 use journal::Journal;
 use kept::Kept;
+use led::Led;
+use live::LiveSocket;
 use mutes::Mutes;
+use reboot::Reboot;
 use remote::Afar;
 use reporting::Reporting;
+use runs::Runs;
 use signals::EndSignals;
 use source_thread::{Report, Watch};
 use std::path::Path;
@@ -115,32 +132,55 @@ pub struct Daemon {
     pub kernels: Kernels,
     /// Sets the level of the log.
     pub log: LogLevel,
+    /// Its last lines.
+    pub lines: Lines,
+    /// Makes support archives.
+    pub bundler: Bundler,
 }
 
 /// Runs until SIGTERM, SIGINT or a command. `local`: the configuration of the box itself.
 pub fn run(local: &Config, daemon: Daemon) -> Result<End, Error> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let folder = StateFolder::open(&local.device.state_dir)?;
+    runs::keep_last_words(&local.device.state_dir);
+    let runs = Runs::open(&local.device.state_dir, &boot_id(), clock.mono());
+    let ran = watch(local, daemon, &clock, &folder, runs);
+    if ran.is_err() {
+        // What the machine refuses is no crash.
+        Runs::gave_up(&local.device.state_dir);
+    }
+    ran
+}
+
+fn watch(
+    local: &Config,
+    daemon: Daemon,
+    clock: &Arc<dyn Clock>,
+    folder: &StateFolder,
+    runs: Runs,
+) -> Result<End, Error> {
     let afar = Afar::open(&daemon, local, &boot_id(), clock.mono());
     let config = &afar.running().clone();
-    let Daemon { kernels, log, .. } = daemon;
+    let kernels = daemon.kernels;
     let device = device(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused("a runtime"))?;
     runtime.block_on(async {
         let mut signals = EndSignals::take().map_err(refused("signals"))?;
         let stop = Arc::new(AtomicBool::new(false));
         let (sender, mut reports) = mpsc::channel(REPORTS);
+        // In safe mode nothing is watched.
+        let watched = if runs.safe_mode().is_some() { &[] } else { &config.sources[..] };
         let hearts: Vec<Heartbeat> =
-            config.sources.iter().map(|source| Heartbeat::new(source.id.clone(), clock.mono())).collect();
-        let mut control = control(config, &clock, device, &hearts, log, afar)?;
+            watched.iter().map(|source| Heartbeat::new(source.id.clone(), clock.mono())).collect();
+        let mut control = control(config, clock, device, &hearts, daemon, afar, runs)?;
         control.close_orphans(None);
         control.finish_former();
-        control.courier.retain(info(config, &control, &folder, kernels));
+        control.courier.retain(info(config, &control, folder, kernels));
         control.courier.retain(firmware(&control));
         control.tell_config();
         control.introduce();
         let (tapes, writer) = tapes(config)?.unzip();
-        let mut watches = watches(config, &control, &folder, kernels, &hearts, &stop, &sender);
+        let mut watches = watches(config, &control, folder, kernels, &hearts, &stop, &sender);
         for (watch, tape) in watches.iter_mut().zip(tapes.into_iter().flatten()) {
             watch.tape = Some(tape);
         }
@@ -163,6 +203,7 @@ pub fn run(local: &Config, daemon: Daemon) -> Result<End, Error> {
             // Nobody gives it more to write.
             let _ = writer.join();
         }
+        control.runs.ended(clock.mono());
         control.courier.stop(GOODBYE_MAX).await;
         Ok(end)
     })
@@ -238,8 +279,9 @@ fn control(
     clock: &Arc<dyn Clock>,
     device: wire::Device,
     hearts: &[Heartbeat],
-    log: LogLevel,
+    daemon: Daemon,
     afar: Afar,
+    runs: Runs,
 ) -> Result<Control, Error> {
     let boot = boot_id();
     let topics = Topics::new(&config.prefix, &device.id);
@@ -248,7 +290,18 @@ fn control(
     let state = &config.device.state_dir;
     let mutes = Mutes::open(&state.join("mutes"), &boot, now);
     let wishes = config.sources.iter().map(|source| (source.id.clone(), Wishes::default())).collect();
-    let desk = Desk::new(Journal::open(&state.join("commands")), wishes, log, config.pictures);
+    let run_folder = &config.device.runtime_dir;
+    let desk = Desk::new(Supplies {
+        journal: Journal::open(&state.join("commands")),
+        wishes,
+        log: daemon.log,
+        pictures: config.pictures,
+        lines: daemon.lines,
+        bundles: Bundles::new(daemon.bundler, run_folder),
+        kernels: daemon.kernels,
+        led: config.device.led.as_deref().map(|name| Led::new(Path::new("/"), name)),
+        reboot: config.device.allow_reboot.then(|| Reboot::new(run_folder)),
+    });
     let kept = Kept::open(config, &device, &topics);
     Ok(Control {
         clock: clock.clone(),
@@ -261,13 +314,16 @@ fn control(
         deadman: Deadman::new(hearts.to_vec()),
         reporting: Reporting::new(config.health_period),
         started: clock.mono(),
-        sources: config.sources.iter().map(|source| (source.id.clone(), Default::default())).collect(),
+        sources: config.sources.iter().map(|source| (source.id.clone(), control::unwatched(&runs))).collect(),
         health_told: None,
         ready: false,
         desk,
         mutes,
         afar,
         kept,
+        runs,
+        history: History::default(),
+        live: LiveSocket::open(run_folder),
         introduce_at: None,
     })
 }

@@ -116,6 +116,8 @@ struct Session<'a> {
     /// An incident changed since the state was told.
     news: bool,
     told: Option<(Mono, SourceState)>,
+    /// The longest that a unit waited since the state was told.
+    lag: Duration,
 }
 
 impl<'a> Session<'a> {
@@ -126,7 +128,16 @@ impl<'a> Session<'a> {
         }
         let clock = &watch.context.clock;
         pipeline.set_clock(clock.wall(), clock.mono());
-        Self { watch, pipeline, restarts, alerts: Vec::new(), kept: VecDeque::new(), news: false, told: None }
+        Self {
+            watch,
+            pipeline,
+            restarts,
+            alerts: Vec::new(),
+            kept: VecDeque::new(),
+            news: false,
+            told: None,
+            lag: Duration::ZERO,
+        }
     }
 
     fn run(&mut self, failure: Option<String>) {
@@ -156,6 +167,9 @@ impl<'a> Session<'a> {
                 unit => self.take(unit),
             }
             let looked = thread_cpu_time();
+            let lag = clock.mono().since(self.pipeline.now().arrived);
+            self.pipeline.waited(lag);
+            self.lag = self.lag.max(lag);
             watch.context.share.add(decoded.saturating_sub(began), looked.saturating_sub(decoded));
             watch.heartbeat.beat(clock.mono());
             self.tell_state(clock.mono(), Some(&source));
@@ -212,6 +226,7 @@ impl<'a> Session<'a> {
         self.pipeline.set_clock(self.watch.context.clock.wall(), now);
         let mut state = self.pipeline.state();
         state.status.restarts = self.restarts;
+        state.status.lag = std::mem::take(&mut self.lag);
         state.status.capture = source.and_then(Source::capture);
         // A newer one follows in a second, so a full channel may drop it.
         let report = Report::State(self.watch.settings.source.clone(), Box::new(state.clone()));

@@ -1,6 +1,6 @@
 //! Commands to this device and the replies to them (contract, mqtt).
 
-use super::{Made, encoded, head::Head, rounded};
+use super::{Made, cut, encoded, head::Head, rounded};
 use crate::ids::SourceId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,9 @@ const SPAN_MAX_S: u64 = 86_400;
 /// Time to confirm a configuration: less nobody can keep, more and a box stays lost for too long.
 const CONFIRM_S: std::ops::RangeInclusive<u64> = 10..=3_600;
 const CONFIRM_DEFAULT_S: u64 = 600;
+/// Time to walk to a rack.
+const IDENTIFY_DEFAULT_S: u64 = 60;
+const IDENTIFY_MAX_S: u64 = 3_600;
 /// Longest text that a reply carries.
 const TEXT_BYTES_MAX: usize = 4 << 10;
 
@@ -53,8 +56,16 @@ pub enum Verb {
     Metrics(Option<SourceId>, Duration),
     /// Another level of the log, for a time.
     LogLevel(String, Duration),
+    /// The box's light flashes, for a time.
+    Identify(Duration),
+    /// Detectors and the parts that alerts need are tried.
+    SelfTest,
+    /// A support archive, in pieces.
+    Bundle,
     /// The daemon starts anew.
     Restart,
+    /// The machine starts anew.
+    Reboot,
     /// The settings that stand.
     ConfigGet,
     /// A new layer of the configuration, which falls back unless confirmed in time.
@@ -73,7 +84,7 @@ pub enum Verb {
 }
 
 /// Names of commands that this version does.
-pub const COMMANDS: [&str; 12] = [
+pub const COMMANDS: [&str; 16] = [
     "health",
     "snapshot",
     "ack",
@@ -81,7 +92,11 @@ pub const COMMANDS: [&str; 12] = [
     "unmute",
     "metrics",
     "log-level",
+    "identify",
+    "selftest",
+    "bundle",
     "restart",
+    "reboot",
     "config-get",
     "config-set",
     "config-confirm",
@@ -181,7 +196,14 @@ fn verb(name: &str, args: &mut Args) -> Result<Verb, Wrong> {
             }
             Verb::LogLevel(level, args.span()?)
         }
+        "identify" => {
+            let seconds = args.number("for_s", 1..=IDENTIFY_MAX_S)?.unwrap_or(IDENTIFY_DEFAULT_S);
+            Verb::Identify(Duration::from_secs(seconds))
+        }
+        "selftest" => Verb::SelfTest,
+        "bundle" => Verb::Bundle,
         "restart" => Verb::Restart,
+        "reboot" => Verb::Reboot,
         "config-get" => Verb::ConfigGet,
         "config-set" => Verb::ConfigSet {
             layer: args.text("toml")?.ok_or_else(|| missing("toml"))?,
@@ -203,11 +225,7 @@ fn verb(name: &str, args: &mut Args) -> Result<Verb, Wrong> {
 fn unsupported(name: &str) -> Result<Verb, Wrong> {
     let why = match name {
         "update" => "no updater is installed on this box",
-        "reboot" => "Picket may not restart the machine; `restart` starts Picket anew",
-        "bundle" => "support archives are made on the box: picket bundle",
         "rotate-cert" => "certificates are renewed on the box: files that changed count from the next connection on",
-        "identify" => "no light is known on this box",
-        "selftest" => "`health` and `snapshot` tell how this box is doing",
         _ => return Err(("unknown_command", format!("no such command; there are {}", COMMANDS.join(", ")))),
     };
     Ok(Verb::Unsupported(why))
@@ -365,15 +383,6 @@ impl Reply {
     pub fn with_seconds(self, key: &str, time: Duration) -> Self {
         self.with(key, rounded(time.as_secs_f64()))
     }
-}
-
-/// As much of `text` as fits.
-fn cut(text: &str, bytes_max: usize) -> &str {
-    let mut end = text.len().min(bytes_max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
 
 #[cfg(test)]

@@ -1,11 +1,15 @@
 //! What is told to the world: topics and JSON bodies, one encoder for MQTT and for `analyze` (contract, events and mqtt).
 
+mod box_health;
 mod capture;
 mod command;
 mod config;
 mod discovery;
 mod event;
 mod head;
+mod health;
+mod info;
+mod log;
 mod metrics;
 mod probe;
 mod report;
@@ -21,6 +25,9 @@ pub use command::{
 pub use config::{ConfigTold, config, firmware};
 pub use discovery::{HOME_ASSISTANT_BIRTH, discovery};
 pub use event::{Teller, cleared_by_restart, event};
+pub use health::{BrokerHealth, BudgetHealth, HealthParts, SpoolHealth, class, health};
+pub use info::{Device, Hold, Info, holds, info};
+pub use log::log;
 pub use metrics::metrics;
 pub use probe::{
     ProbeBoard, ProbeChange, ProbeDecoder, ProbeFormat, ProbeHolder, ProbeReport, ProbeSize, ProbeSound, ProbeVideo,
@@ -28,10 +35,7 @@ pub use probe::{
 };
 pub use report::{BenchDecode, BenchFit, BenchLook, BenchReport, Summary, bench, document, summary};
 pub use schema::{NAMES as SCHEMA_NAMES, schema};
-pub use status::{
-    BrokerHealth, BudgetHealth, Device, Hold, Info, OpenIncident, SourceHealth, SourceState, SpoolHealth, class,
-    health, holds, info, state, status,
-};
+pub use status::{OpenIncident, SourceState, state, status};
 pub use topic::Topics;
 pub use verdict::Verdict;
 
@@ -95,6 +99,26 @@ fn rounded(value: f64) -> f64 {
     let rounded = (value * 1000.0).round() / 1000.0;
     // Adding zero turns -0.0 into 0.0.
     if rounded.is_finite() { rounded + 0.0 } else { 0.0 }
+}
+
+/// As much of `text` as fits.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// Cuts `text` to as much as fits.
+pub fn shorten(text: &mut String, bytes_max: usize) {
+    let end = cut(text, bytes_max).len();
+    text.truncate(end);
+}
+
+/// A wall-clock time for people, RFC 3339, UTC, milliseconds.
+pub fn time_text(unix_ms: i64) -> String {
+    rfc3339(unix_ms)
 }
 
 /// RFC 3339, UTC, milliseconds.

@@ -3,15 +3,18 @@
 use super::command::ReplyBody;
 use super::config::{ConfigBody, FirmwareBody};
 use super::event::EventBody;
+use super::health::HealthBody;
+use super::info::InfoBody;
+use super::log::LogBody;
 use super::metrics::MetricsBody;
 use super::probe::{ProbeChange, ProbeReport};
 use super::report::{BenchReport, Summary};
-use super::status::{HealthBody, InfoBody, StateBody, StatusBody};
+use super::status::{StateBody, StatusBody};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
 /// Names that [`schema`] knows.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 14] = [
     "event",
     "summary",
     "bench",
@@ -24,6 +27,7 @@ pub const NAMES: [&str; 13] = [
     "config_state",
     "firmware",
     "metrics",
+    "log",
     "reply",
 ];
 
@@ -42,6 +46,7 @@ pub fn schema(name: &str) -> Option<Value> {
         "config_state" => of::<ConfigBody<'_>>(),
         "firmware" => of::<FirmwareBody<'_>>(),
         "metrics" => of::<MetricsBody<'_>>(),
+        "log" => of::<LogBody<'_>>(),
         "reply" => of::<ReplyBody<'_>>(),
         _ => return None,
     })

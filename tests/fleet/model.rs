@@ -9,8 +9,8 @@ use picket::health::{BoxHealth, Signal};
 use picket::ids::{BootId, DeviceId, IncidentIds, SourceId, StartCount};
 use picket::time::{MediaTime, Mono, Stamp, Wall};
 use picket::wire::{
-    self, BrokerHealth, BudgetHealth, Device as Identity, Info, Made, Message, OpenIncident, Qos, SourceState,
-    SpoolHealth, Teller, Topics,
+    self, BrokerHealth, BudgetHealth, Device as Identity, HealthParts, Info, Made, Message, OpenIncident, Qos,
+    SourceState, SpoolHealth, Teller, Topics,
 };
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, VecDeque};
@@ -365,6 +365,7 @@ impl Device {
             disk_pct: Some(31.0),
             disk_ro: Some(false),
             watchdog_margin: Some(Duration::from_millis(27_900)),
+            ..BoxHealth::default()
         };
         let budget = BudgetHealth {
             cpu_pct: 4.5 * sources + wave,
@@ -374,11 +375,17 @@ impl Device {
             coverage: 1.0,
         };
         let up_s = self.connected.map_or(0.0, |since| now.since(since).as_secs_f64());
-        let mqtt = BrokerHealth { reconnects: self.conn.saturating_sub(1), rtt_ms: Some(2.0), up_s, complaint: None };
+        let mqtt = BrokerHealth {
+            reconnects: self.conn.saturating_sub(1),
+            rtt_ms: Some(2.0),
+            up_s,
+            ..BrokerHealth::default()
+        };
         let states = self.watched.iter().map(|source| (source.id.clone(), source.state.clone())).collect();
+        let parts = HealthParts { budget: &budget, spool: &self.spool, mqtt: &mqtt, sources: &states };
         self.out.push(Message {
             topic: self.topics.health(),
-            payload: wire::health(&made, &measured, &budget, &self.spool, &mqtt, &states),
+            payload: wire::health(&made, &measured, parts),
             qos: Qos::AtMostOnce,
             retain: false,
             expires_after: Some(3 * settled.period),

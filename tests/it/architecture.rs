@@ -52,6 +52,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("crc32fast", &["outbox/", "tape/"]),
     ("ebur128", &["features/loudness.rs"]),
     ("ffmpeg_next", &["source/ffmpeg/"]),
+    ("flate2", &["cli/bundle.rs"]),
     ("heapless", &["features/", "detect/"]),
     ("jiff", &["wire/"]),
     ("jpeg_encoder", &["evidence.rs"]),
@@ -61,9 +62,10 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("sd_notify", &["daemon/reporting.rs"]),
     ("serde", &["wire/", "config/"]),
     ("simd_json", &["wire/"]),
+    ("tar", &["cli/bundle.rs"]),
     ("tokio", &["daemon/", "mqtt/"]),
     ("toml", &["config/"]),
-    ("tracing_subscriber", &["cli/run.rs"]),
+    ("tracing_subscriber", &["cli/log.rs"]),
     ("v4l", &["source/capture/"]),
 ];
 

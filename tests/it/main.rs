@@ -11,6 +11,7 @@ mod broker;
 mod chaos;
 mod commands;
 mod determinism;
+mod diagnosis;
 mod economy;
 mod hostile_broker;
 mod household;

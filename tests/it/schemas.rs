@@ -47,6 +47,7 @@ fn names_are_listed() {
             "config_state",
             "firmware",
             "metrics",
+            "log",
             "reply",
             "config"
         ]

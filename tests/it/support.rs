@@ -263,8 +263,13 @@ impl Daemon {
         std::fs::write(&config, text).expect("written");
         Self { folder, config }
     }
-    /// Starts it; its log is appended to `log`.
+    /// Starts it; its log is appended to `log`. Runs that a test killed count as no crashes.
     pub fn start(&self) -> Running {
+        let _ = std::fs::remove_file(self.folder.path().join("state/runs"));
+        self.start_after_crash()
+    }
+    /// Starts it, and a run that was killed counts.
+    pub fn start_after_crash(&self) -> Running {
         let log = std::fs::File::options().create(true).append(true).open(self.log_path()).expect("a log");
         Running::start(
             picket()
