@@ -6,6 +6,7 @@ mod check;
 mod output;
 mod probe;
 mod probe_text;
+mod provision;
 mod replay;
 mod run;
 mod suggest;
@@ -48,12 +49,15 @@ enum Command {
     Bench(bench::Options),
     /// Prints the JSON Schema of a message or of the configuration; without a name, the names
     Schema {
-        /// event, summary, bench, probe, probe_change, status, info, health, state, config_state, firmware, metrics, reply;
+        /// event, summary, bench, probe, probe_change, status, info, health, state, config_state, firmware, metrics, reply,
+        /// provision;
         /// config is that of the configuration's files
         name: Option<String>,
     },
     /// Has the broker forget this device: empties all that it keeps of it. The daemon must not run
     Decommission(Configured),
+    /// Makes this box's key, its signing requests, and takes the certificates for them
+    Provision(provision::Options),
     /// Prints the version and what it was built with
     Version,
 }
@@ -112,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Schema { name } => schema(name.as_deref()),
         Command::Decommission(configured) => run::decommission(&configured),
+        Command::Provision(options) => provision::run(&options),
         Command::Version => version(),
     });
     let code = match ran {

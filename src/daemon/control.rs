@@ -1,6 +1,8 @@
 //! The control loop: takes reports from the source threads, hands messages to the courier, tells health, feeds the
 //! watchdog. One task; everything in it is short.
 
+use super::certificates::Certificates;
+use super::clock::ClockWatch;
 use super::commands::Desk;
 use super::guest::Guest;
 use super::kept::{self, Kept};
@@ -8,7 +10,7 @@ use super::mutes::Mutes;
 use super::remote::Afar;
 use super::signals::EndSignals;
 use super::source_thread::Report;
-use super::{End, Reporting};
+use super::{About, End, Reporting};
 use crate::alert::{Alert, Transition};
 use crate::health::{Deadman, Machine, Signal};
 use crate::ids::{BootId, SourceId};
@@ -51,6 +53,9 @@ pub(super) struct Control {
     pub mutes: Mutes,
     pub afar: Afar,
     pub kept: Kept,
+    pub certificates: Certificates,
+    pub clock_watch: ClockWatch,
+    pub about: About,
     /// When Home Assistant is to be told again.
     pub introduce_at: Option<Mono>,
 }
@@ -191,16 +196,20 @@ impl Control {
     }
 
     fn heard(&mut self, event: Event) {
-        match event {
-            Event::Connected { .. } => {
+        match &event {
+            Event::Connected { pair, .. } => {
+                self.certificate_accepted(pair.as_deref());
                 self.afar.broker(true, self.clock.mono());
                 self.config_arrived();
             }
-            Event::Disconnected { .. } => self.afar.broker(false, self.clock.mono()),
+            Event::Disconnected { reason } => {
+                self.afar.broker(false, self.clock.mono());
+                self.certificate_failed(reason);
+            }
             _ => {}
         }
         match event {
-            Event::Connected { conn } => tracing::info!(conn, "connected to the broker"),
+            Event::Connected { conn, .. } => tracing::info!(conn, "connected to the broker"),
             Event::Disconnected { reason } => tracing::warn!(reason, "no connection to the broker"),
             Event::Incoming { topic, payload, .. } if topic == wire::HOME_ASSISTANT_BIRTH => {
                 if payload == b"online" {
@@ -228,6 +237,11 @@ impl Control {
         self.guest.tick(now);
         self.end_what_is_over();
         self.watch_pending();
+        self.watch_certificates();
+        if self.clock_watch.look(self.clock.wall(), now) {
+            let info = self.about.info(self);
+            self.courier.retain(info);
+        }
         if self.introduce_at.is_some_and(|at| now >= at) {
             self.introduce();
         }
@@ -308,7 +322,8 @@ impl Control {
             self.sources.iter().map(|(id, watched)| (id.clone(), watched.state.clone())).collect();
         let coverage = states.values().map(|state| state.status.coverage).fold(1.0, f64::min);
         let budget = self.guest.account(coverage);
-        let class = wire::class(&budget, &spool, &states);
+        let cert = self.certificates.health();
+        let class = wire::class(&budget, &spool, cert, &states);
         let period = self.reporting.health_period;
         if self.health_told.is_some_and(|(when, told)| told == class && now.since(when) < period) {
             return class;
@@ -326,7 +341,7 @@ impl Control {
         self.reporting.status(&states, counters.connected, spool.n);
         self.courier.send(Message {
             topic: self.topics.health(),
-            payload: wire::health(&self.made(), &measured, &budget, &spool, &mqtt, &states),
+            payload: wire::health(&self.made(), &measured, &budget, &spool, &mqtt, self.certificates.health(), &states),
             qos: Qos::AtMostOnce,
             retain: false,
             expires_after: Some(period * 3),

@@ -1,5 +1,7 @@
 //! Start and stop order of the daemon. The data plane is one thread for each source; the control plane is one task.
 
+mod certificates;
+mod clock;
 mod commands;
 mod control;
 mod guest;
@@ -30,6 +32,8 @@ use crate::pipeline;
 use crate::source::Context;
 use crate::time::{Clock, SystemClock};
 use crate::wire::{self, Made, Message, Qos, Topics};
+use certificates::Certificates;
+use clock::ClockWatch;
 use commands::Desk;
 use control::Control;
 use guest::Guest;
@@ -132,10 +136,12 @@ pub fn run(local: &Config, daemon: Daemon) -> Result<End, Error> {
         let (sender, mut reports) = mpsc::channel(REPORTS);
         let hearts: Vec<Heartbeat> =
             config.sources.iter().map(|source| Heartbeat::new(source.id.clone(), clock.mono())).collect();
-        let mut control = control(config, &clock, device, &hearts, log, afar)?;
+        let about = About { start: folder.start().0, kernels: kernels.level().name() };
+        let mut control = control(config, &clock, device, &hearts, log, afar, about)?;
         control.close_orphans(None);
         control.finish_former();
-        control.courier.retain(info(config, &control, &folder, kernels));
+        let info = control.about.info(&control);
+        control.courier.retain(info);
         control.courier.retain(firmware(&control));
         control.tell_config();
         control.introduce();
@@ -198,12 +204,17 @@ fn tapes(config: &Config) -> Result<Option<tapes::Started>, Error> {
     tapes::start(&folder, &ids, bytes_max).map(Some).map_err(refused("a thread"))
 }
 
-fn device(config: &Config) -> Result<wire::Device, Error> {
+/// The id of this box.
+pub fn device_id(config: &Config) -> Result<DeviceId, Error> {
     let identity = match &config.device.machine_id {
         Some(id) => id.clone(),
         None => std::fs::read_to_string("/etc/machine-id").map_err(Error::MachineId)?,
     };
-    let id = DeviceId::from_machine_identity(&identity);
+    Ok(DeviceId::from_machine_identity(&identity))
+}
+
+fn device(config: &Config) -> Result<wire::Device, Error> {
+    let id = device_id(config)?;
     Ok(wire::Device { id, name: config.device.name.clone(), site: config.device.site.clone() })
 }
 
@@ -240,6 +251,7 @@ fn control(
     hearts: &[Heartbeat],
     log: LogLevel,
     afar: Afar,
+    about: About,
 ) -> Result<Control, Error> {
     let boot = boot_id();
     let topics = Topics::new(&config.prefix, &device.id);
@@ -268,23 +280,32 @@ fn control(
         mutes,
         afar,
         kept,
+        certificates: Certificates::new(config.broker.as_ref().and_then(|broker| broker.tls.clone()), state),
+        clock_watch: ClockWatch::new(state),
+        about,
         introduce_at: None,
     })
 }
 
-fn info(config: &Config, control: &Control, folder: &StateFolder, kernels: Kernels) -> Message {
-    let sources: Vec<wire::Info> = config
-        .sources
-        .iter()
-        .map(|source| wire::Info {
+/// What `info` tells besides the configuration.
+#[derive(Clone, Copy, Debug)]
+struct About {
+    start: u32,
+    kernels: &'static str,
+}
+
+impl About {
+    fn info(self, control: &Control) -> Message {
+        let info = |source: &crate::config::Source| wire::Info {
             id: source.id.as_str().to_owned(),
             input: source.input.display(),
             detectors: wire::holds(&source.incidents),
-        })
-        .collect();
-    let made = Made { wall: control.clock.wall(), mono: control.clock.mono(), boot: control.boot.clone() };
-    let payload = wire::info(&made, &control.device, folder.start().0, kernels.level().name(), &sources);
-    Message { topic: control.topics.info(), payload, qos: Qos::AtLeastOnce, retain: true, expires_after: None }
+        };
+        let sources: Vec<wire::Info> = control.afar.running().sources.iter().map(info).collect();
+        let (made, step) = (control.made(), control.clock_watch.step);
+        let payload = wire::info(&made, &control.device, self.start, self.kernels, &sources, step);
+        Message { topic: control.topics.info(), payload, qos: Qos::AtLeastOnce, retain: true, expires_after: None }
+    }
 }
 
 fn firmware(control: &Control) -> Message {

@@ -1,11 +1,13 @@
 //! What is told to the world: topics and JSON bodies, one encoder for MQTT and for `analyze` (contract, events and mqtt).
 
 mod capture;
+mod certificate;
 mod command;
 mod config;
 mod discovery;
 mod event;
 mod head;
+mod holds;
 mod metrics;
 mod probe;
 mod report;
@@ -14,6 +16,7 @@ mod status;
 mod topic;
 mod verdict;
 
+pub use certificate::{CertHealth, CertificateTold, ClockStep, Provision, provision};
 pub use command::{
     COMMAND_BYTES_MAX, COMMANDS, Command, NO_ID, Progress, Refusal, Reply, Verb, command, reply, reply_of_record,
     reply_record,
@@ -21,6 +24,7 @@ pub use command::{
 pub use config::{ConfigTold, config, firmware};
 pub use discovery::{HOME_ASSISTANT_BIRTH, discovery};
 pub use event::{Teller, cleared_by_restart, event};
+pub use holds::{Hold, holds};
 pub use metrics::metrics;
 pub use probe::{
     ProbeBoard, ProbeChange, ProbeDecoder, ProbeFormat, ProbeHolder, ProbeReport, ProbeSize, ProbeSound, ProbeVideo,
@@ -29,8 +33,8 @@ pub use probe::{
 pub use report::{BenchDecode, BenchFit, BenchLook, BenchReport, Summary, bench, document, summary};
 pub use schema::{NAMES as SCHEMA_NAMES, schema};
 pub use status::{
-    BrokerHealth, BudgetHealth, Device, Hold, Info, OpenIncident, SourceHealth, SourceState, SpoolHealth, class,
-    health, holds, info, state, status,
+    BrokerHealth, BudgetHealth, Device, Info, OpenIncident, SourceHealth, SourceState, SpoolHealth, class, health,
+    info, state, status,
 };
 pub use topic::Topics;
 pub use verdict::Verdict;

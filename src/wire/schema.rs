@@ -1,5 +1,6 @@
 //! JSON Schemas of all messages, made from the types that are encoded: they cannot drift apart.
 
+use super::certificate::Provision;
 use super::command::ReplyBody;
 use super::config::{ConfigBody, FirmwareBody};
 use super::event::EventBody;
@@ -11,7 +12,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
 /// Names that [`schema`] knows.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 14] = [
     "event",
     "summary",
     "bench",
@@ -25,6 +26,7 @@ pub const NAMES: [&str; 13] = [
     "firmware",
     "metrics",
     "reply",
+    "provision",
 ];
 
 /// The JSON Schema (2020-12) of the message called `name`.
@@ -43,6 +45,7 @@ pub fn schema(name: &str) -> Option<Value> {
         "firmware" => of::<FirmwareBody<'_>>(),
         "metrics" => of::<MetricsBody<'_>>(),
         "reply" => of::<ReplyBody<'_>>(),
+        "provision" => of::<Provision>(),
         _ => return None,
     })
 }

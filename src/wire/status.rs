@@ -1,7 +1,9 @@
 //! Retained documents and health (contract, mqtt): status, info, state, health.
 
 use super::capture::CaptureBody;
+use super::certificate::{CertHealth, ClockStep};
 use super::head::Head;
+use super::holds::Hold;
 use super::verdict::Verdict;
 use super::{Made, encoded, rfc3339, rounded};
 use crate::alert::Candidate;
@@ -53,26 +55,6 @@ pub struct Info {
     pub detectors: BTreeMap<&'static str, Hold>,
 }
 
-/// Hold times of one defect.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-pub struct Hold {
-    /// Present for this long: raised.
-    pub raise_after_s: f64,
-    /// Gone for this long: cleared.
-    pub clear_after_s: f64,
-}
-
-/// Hold times of all defects that are watched, by name.
-pub fn holds(settings: &crate::alert::Settings) -> BTreeMap<&'static str, Hold> {
-    let of = |defect: Defect| {
-        settings.hold(defect).map(|hold| {
-            let (raise, clear) = (hold.raise_after.as_secs_f64(), hold.clear_after.as_secs_f64());
-            (defect.name(), Hold { raise_after_s: rounded(raise), clear_after_s: rounded(clear) })
-        })
-    };
-    Defect::ALL.into_iter().filter_map(of).collect()
-}
-
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "info")]
 pub(super) struct InfoBody<'a> {
@@ -92,6 +74,9 @@ pub(super) struct InfoBody<'a> {
     /// Instruction set of the kernels.
     kernels: &'a str,
     sources: &'a [Info],
+    /// The wall clock was set while the daemon ran; the last time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock_step: Option<ClockStep>,
     /// Commands that this version does.
     commands: &'a [&'a str],
     /// Longest body under the main root, bytes.
@@ -101,7 +86,14 @@ pub(super) struct InfoBody<'a> {
 }
 
 /// The body of `info`.
-pub fn info(made: &Made, device: &Device, start: u32, kernels: &str, sources: &[Info]) -> Vec<u8> {
+pub fn info(
+    made: &Made,
+    device: &Device,
+    start: u32,
+    kernels: &str,
+    sources: &[Info],
+    clock_step: Option<ClockStep>,
+) -> Vec<u8> {
     encoded(&InfoBody {
         head: Head::new(made),
         device: device.id.as_str(),
@@ -112,6 +104,7 @@ pub fn info(made: &Made, device: &Device, start: u32, kernels: &str, sources: &[
         arch: std::env::consts::ARCH,
         kernels,
         sources,
+        clock_step,
         commands: &super::command::COMMANDS,
         body_bytes_max: super::command::BODY_BYTES_MAX as u32,
         image_bytes_max: 32 << 10,
@@ -366,6 +359,8 @@ pub(super) struct HealthBody<'a> {
     class: &'a str,
     #[serde(flatten)]
     box_health: &'a BoxBody<'a>,
+    #[serde(flatten)]
+    cert: CertHealth,
     budget: &'a BudgetHealth,
     spool: &'a SpoolHealth,
     mqtt: &'a BrokerHealth,
@@ -423,6 +418,7 @@ pub fn health(
     budget: &BudgetHealth,
     spool: &SpoolHealth,
     mqtt: &BrokerHealth,
+    cert: &CertHealth,
     sources: &BTreeMap<SourceId, SourceState>,
 ) -> Vec<u8> {
     let box_health = BoxBody {
@@ -448,8 +444,9 @@ pub fn health(
     let mqtt = &BrokerHealth { rtt_ms: mqtt.rtt_ms.map(rounded), up_s: rounded(mqtt.up_s), ..mqtt.clone() };
     encoded(&HealthBody {
         head: Head::new(made),
-        class: class(budget, spool, sources).name(),
+        class: class(budget, spool, cert, sources).name(),
         box_health: &box_health,
+        cert: cert.rounded(),
         budget,
         spool,
         mqtt,
@@ -458,7 +455,12 @@ pub fn health(
 }
 
 /// The worst of all.
-pub fn class(budget: &BudgetHealth, spool: &SpoolHealth, sources: &BTreeMap<SourceId, SourceState>) -> Verdict {
+pub fn class(
+    budget: &BudgetHealth,
+    spool: &SpoolHealth,
+    cert: &CertHealth,
+    sources: &BTreeMap<SourceId, SourceState>,
+) -> Verdict {
     let rank = |verdict: &Verdict| match verdict {
         Verdict::Ok => 0,
         Verdict::Off => 1,
@@ -467,5 +469,5 @@ pub fn class(budget: &BudgetHealth, spool: &SpoolHealth, sources: &BTreeMap<Sour
         Verdict::Lost => 4,
     };
     let own = if spool.trouble.is_some() || budget.over_memory { Verdict::Warning } else { Verdict::Ok };
-    sources.values().map(SourceState::verdict).chain([own]).max_by_key(rank).unwrap_or(Verdict::Ok)
+    sources.values().map(SourceState::verdict).chain([own, cert.verdict()]).max_by_key(rank).unwrap_or(Verdict::Ok)
 }

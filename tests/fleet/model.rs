@@ -9,8 +9,8 @@ use picket::health::{BoxHealth, Signal};
 use picket::ids::{BootId, DeviceId, IncidentIds, SourceId, StartCount};
 use picket::time::{MediaTime, Mono, Stamp, Wall};
 use picket::wire::{
-    self, BrokerHealth, BudgetHealth, Device as Identity, Info, Made, Message, OpenIncident, Qos, SourceState,
-    SpoolHealth, Teller, Topics,
+    self, BrokerHealth, BudgetHealth, CertHealth, Device as Identity, Info, Made, Message, OpenIncident, Qos,
+    SourceState, SpoolHealth, Teller, Topics,
 };
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, VecDeque};
@@ -140,7 +140,7 @@ impl Device {
         self.connected = Some(now);
         self.out.push(self.status("online", now, wall));
         let made = self.made(now, wall);
-        let info = wire::info(&made, &self.identity, self.start, "simulated", &self.info);
+        let info = wire::info(&made, &self.identity, self.start, "simulated", &self.info, None);
         self.out.push(retained(self.topics.info(), info, Qos::AtLeastOnce));
         for n in 0..self.watched.len() {
             self.publish_state(n, now, wall);
@@ -378,7 +378,7 @@ impl Device {
         let states = self.watched.iter().map(|source| (source.id.clone(), source.state.clone())).collect();
         self.out.push(Message {
             topic: self.topics.health(),
-            payload: wire::health(&made, &measured, &budget, &self.spool, &mqtt, &states),
+            payload: wire::health(&made, &measured, &budget, &self.spool, &mqtt, &CertHealth::default(), &states),
             qos: Qos::AtMostOnce,
             retain: false,
             expires_after: Some(3 * settled.period),

@@ -23,8 +23,13 @@ impl Bench {
     pub fn start(sources: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let broker = Mosquitto::start(folder.path());
-        let subscriber = Subscriber::start(broker.port);
         let daemon = Daemon::new(Some(broker.port), sources);
+        Self::of(folder, broker, daemon)
+    }
+
+    /// Starts this daemon.
+    pub fn of(folder: tempfile::TempDir, broker: Mosquitto, daemon: Daemon) -> Self {
+        let subscriber = Subscriber::start(broker.port);
         let running = daemon.start();
         subscriber.wait_for("/status", MOST, |status| status["state"] == "online");
         let all = subscriber.all();

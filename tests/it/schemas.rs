@@ -48,6 +48,7 @@ fn names_are_listed() {
             "firmware",
             "metrics",
             "reply",
+            "provision",
             "config"
         ]
     );
