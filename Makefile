@@ -48,8 +48,8 @@ chaos: setup-test ## 20,000 alerts for each of 10 seeds through brokers that mis
 	$(CARGO) test --locked --lib -- --ignored --nocapture outbox
 	$(CARGO) test --locked --test it -- --ignored --nocapture --test-threads 1 chaos
 
-fuzz: setup-test ## spoilt bytes for every parser of what others wrote, MINUTES=60 for each of 7 targets, side by side
-	FUZZ_MINUTES=$(MINUTES) $(CARGO) test --locked --test fuzz -- --nocapture --test-threads 7
+fuzz: setup-test ## spoilt bytes for every parser of what others wrote, MINUTES=60 for each of 8 targets, side by side
+	FUZZ_MINUTES=$(MINUTES) $(CARGO) test --locked --test fuzz -- --nocapture --test-threads 8
 
 test-capture: setup-test build ## Picket on real capture drivers (vivid, snd-aloop) in a virtual machine (3 minutes); SCENARIO=... for some of it
 	@python3 -B tests/capture/run.py --picket $(TARGET_DIR)/$(PROFILE)/picket --cache $(TARGET_DIR)/capture $(SCENARIO)

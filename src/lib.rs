@@ -16,6 +16,7 @@ pub mod evidence;
 pub mod tape;
 pub mod wire;
 pub mod outbox;
+pub mod identity;
 pub mod mqtt;
 pub mod pipeline;
 pub mod report;

@@ -8,6 +8,7 @@ mod log;
 mod output;
 mod probe;
 mod probe_text;
+mod provision;
 mod replay;
 mod run;
 mod suggest;
@@ -50,7 +51,8 @@ enum Command {
     Bench(bench::Options),
     /// Prints the JSON Schema of a message or of the configuration; without a name, the names
     Schema {
-        /// event, summary, bench, probe, probe_change, status, info, health, state, config_state, firmware, metrics, log, reply;
+        /// event, summary, bench, probe, probe_change, status, info, health, state, config_state, firmware, metrics, log, reply,
+        /// provision;
         /// config is that of the configuration's files
         name: Option<String>,
     },
@@ -59,6 +61,8 @@ enum Command {
     Bundle(bundle::Options),
     /// Has the broker forget this device: empties all that it keeps of it. The daemon must not run
     Decommission(Configured),
+    /// Makes this box's key, its signing requests, and takes the certificates for them
+    Provision(provision::Options),
     /// Prints the version and what it was built with
     Version,
 }
@@ -118,6 +122,7 @@ pub fn main() -> ExitCode {
         Command::Schema { name } => schema(name.as_deref()),
         Command::Bundle(options) => bundle::run(&options),
         Command::Decommission(configured) => run::decommission(&configured),
+        Command::Provision(options) => provision::run(&options),
         Command::Version => version(),
     });
     let code = match ran {

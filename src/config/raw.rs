@@ -186,7 +186,8 @@ table! {
         url: Form::BrokerUrl;
         /// Authorities that may have signed the broker's certificate, PEM. Without it those of the system.
         ca: Form::File;
-        /// The device's certificate, PEM. Needs `key`.
+        /// The device's certificate, PEM. Needs `key`. Without it the one that `picket provision` keeps in `tls` of the state
+        /// folder, where there is one.
         cert: Form::File;
         /// Private key of the certificate, PEM, readable for Picket alone.
         key: Form::File;

@@ -6,6 +6,7 @@ use super::mistake::{Mistake, Origin, quoted};
 use super::nearest::nearest;
 use super::raw::{self, Form, Leaf};
 use super::{Budget, Config, Device, Source};
+use crate::identity::Store;
 use crate::ids::SourceId;
 use crate::mqtt;
 use crate::source::Input;
@@ -21,7 +22,7 @@ pub(super) fn config(merged: Merged, env: &BTreeMap<String, String>) -> (Config,
     let Merged { raw, files, torn } = merged;
     let mut check = Check { env, torn, found: Vec::new() };
     let device = check.device(&raw.device);
-    let broker = check.broker(&raw.broker, &device.runtime_dir);
+    let broker = check.broker(&raw.broker, &device);
     let sources = check.sources(&raw.sources);
     let config = Config {
         prefix: check.value(&raw.broker.prefix, prefix).unwrap_or_default(),
@@ -156,7 +157,7 @@ impl Check<'_> {
         })
     }
 
-    fn broker(&mut self, raw: &raw::Broker, runtime_folder: &Path) -> Option<mqtt::Settings> {
+    fn broker(&mut self, raw: &raw::Broker, device: &Device) -> Option<mqtt::Settings> {
         let files = (self.file(&raw.ca), self.file(&raw.cert), self.file(&raw.key));
         let user = self.value(&raw.user, |text| title(text, 128));
         let password_file = self.file(&raw.password_file);
@@ -180,13 +181,13 @@ impl Check<'_> {
         Some(mqtt::Settings {
             host: url.host,
             port: url.port,
-            tls: url.tls.then(|| mqtt::Tls { ca, identity: cert.zip(key) }),
+            tls: url.tls.then(|| tls(ca, cert.zip(key), &device.state_dir)),
             user: user.or(url.user),
             password_file,
             keep_alive,
             reconnect_spread,
             version: self.value(&raw.version, version).unwrap_or_default(),
-            runtime_folder: runtime_folder.to_owned(),
+            runtime_folder: device.runtime_dir.clone(),
         })
     }
 
@@ -354,6 +355,17 @@ fn led(text: &str) -> Result<String, String> {
 fn machine_id(text: &str) -> Result<String, String> {
     let fits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
     if fits { Ok(text.to_lowercase()) } else { Err("is no machine id".to_owned()) }
+}
+
+/// Without a certificate in the configuration the one that `picket provision` keeps counts.
+fn tls(ca: Option<PathBuf>, identity: Option<(PathBuf, PathBuf)>, state_dir: &Path) -> mqtt::Tls {
+    let pair = Store::of(state_dir).current().folder().to_owned();
+    mqtt::Tls {
+        ca,
+        pair: identity.is_none().then_some(pair),
+        identity,
+        kept_time: Some(crate::identity::kept_time(state_dir)),
+    }
 }
 
 fn absolute(text: &str) -> Result<PathBuf, String> {

@@ -198,6 +198,8 @@ impl Control {
             Verb::ConfigSet { layer, confirm_within } => Some(self.config_set(command, layer, *confirm_within)),
             Verb::ConfigConfirm(revision) => Some(self.config_confirm(command, *revision)),
             Verb::ConfigRollback => Some(self.config_rollback(command)),
+            Verb::RotateCert { fresh } => Some(self.rotate_cert(command, *fresh)),
+            Verb::InstallCert { cert, ca, within } => Some(self.install_cert(command, cert, ca.as_deref(), *within)),
             Verb::Unsupported(why) => failed("unsupported", why),
         }
     }
@@ -357,6 +359,10 @@ impl Control {
                 "config-set" => self.config_finished(&former.id),
                 "config-rollback" => Some(Reply::good(&former.id, &former.command, Progress::Done, "it is gone")),
                 "reboot" => self.rebooted(&former.id),
+                "rotate-cert" => match self.certificate_finished(&former.id) {
+                    None => continue,
+                    finished => finished,
+                },
                 "restart" => Some(Reply::good(&former.id, &former.command, Progress::Done, "started anew")),
                 _ => None,
             };

@@ -2,6 +2,8 @@
 //! watchdog. One task; everything in it is short.
 
 use super::bundles::PIECE_EVERY;
+use super::certificates::Certificates;
+use super::clock::ClockWatch;
 use super::commands::Desk;
 use super::guest::Guest;
 use super::history::History;
@@ -12,7 +14,7 @@ use super::remote::Afar;
 use super::runs::Runs;
 use super::signals::EndSignals;
 use super::source_thread::Report;
-use super::{End, Reporting};
+use super::{About, End, Reporting};
 use crate::alert::{Alert, Transition};
 use crate::health::{BoxHealth, Deadman, Machine, Signal};
 use crate::ids::{BootId, SourceId};
@@ -62,6 +64,9 @@ pub(super) struct Control {
     pub history: History,
     /// Where the live part of support archives is asked for.
     pub live: LiveSocket,
+    pub certificates: Certificates,
+    pub clock_watch: ClockWatch,
+    pub about: About,
     /// When Home Assistant is to be told again.
     pub introduce_at: Option<Mono>,
 }
@@ -213,16 +218,20 @@ impl Control {
     }
 
     fn heard(&mut self, event: Event) {
-        match event {
-            Event::Connected { .. } => {
+        match &event {
+            Event::Connected { pair, .. } => {
+                self.certificate_accepted(pair.as_deref());
                 self.afar.broker(true, self.clock.mono());
                 self.config_arrived();
             }
-            Event::Disconnected { .. } => self.afar.broker(false, self.clock.mono()),
+            Event::Disconnected { reason } => {
+                self.afar.broker(false, self.clock.mono());
+                self.certificate_failed(reason);
+            }
             _ => {}
         }
         match event {
-            Event::Connected { conn } => tracing::info!(conn, "connected to the broker"),
+            Event::Connected { conn, .. } => tracing::info!(conn, "connected to the broker"),
             Event::Disconnected { reason } => tracing::warn!(reason, "no connection to the broker"),
             Event::Incoming { topic, payload, .. } if topic == wire::HOME_ASSISTANT_BIRTH => {
                 if payload == b"online" {
@@ -254,6 +263,11 @@ impl Control {
         if self.runs.is_quiet(now) {
             tracing::info!("safe mode ends: watching is tried again");
             self.desk.end = Some(End::Restart);
+        }
+        self.watch_certificates();
+        if self.clock_watch.look(self.clock.wall(), now) {
+            let info = self.about.info(self);
+            self.courier.retain(info);
         }
         if self.introduce_at.is_some_and(|at| now >= at) {
             self.introduce();
@@ -342,7 +356,8 @@ impl Control {
             up_s: counters.connected_for.unwrap_or_default().as_secs_f64(),
             complaint: counters.complaint,
         };
-        let parts = HealthParts { budget: &budget, spool: &spool, mqtt: &mqtt, sources: &states };
+        let cert = self.certificates.health().clone();
+        let parts = HealthParts { budget: &budget, spool: &spool, mqtt: &mqtt, cert: &cert, sources: &states };
         let class = wire::class(self.runs.safe_mode().is_some(), parts);
         let period = self.reporting.health_period;
         if self.health_told.is_some_and(|(when, told)| told == class && now.since(when) < period) {

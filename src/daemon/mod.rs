@@ -1,6 +1,8 @@
 //! Start and stop order of the daemon. The data plane is one thread for each source; the control plane is one task.
 
 mod bundles;
+mod certificates;
+mod clock;
 mod commands;
 mod control;
 mod guest;
@@ -42,6 +44,8 @@ use crate::source::Context;
 use crate::time::{Clock, SystemClock};
 use crate::wire::{self, Made, Message, Qos, Topics};
 use bundles::Bundles;
+use certificates::Certificates;
+use clock::ClockWatch;
 use commands::{Desk, Supplies};
 use control::Control;
 use guest::Guest;
@@ -172,10 +176,12 @@ fn watch(
         let watched = if runs.safe_mode().is_some() { &[] } else { &config.sources[..] };
         let hearts: Vec<Heartbeat> =
             watched.iter().map(|source| Heartbeat::new(source.id.clone(), clock.mono())).collect();
-        let mut control = control(config, clock, device, &hearts, daemon, afar, runs)?;
+        let about = About { start: folder.start().0, kernels: kernels.level().name() };
+        let mut control = control(config, clock, device, &hearts, daemon, afar, (runs, about))?;
         control.close_orphans(None);
         control.finish_former();
-        control.courier.retain(info(config, &control, folder, kernels));
+        let info = control.about.info(&control);
+        control.courier.retain(info);
         control.courier.retain(firmware(&control));
         control.tell_config();
         control.introduce();
@@ -239,12 +245,17 @@ fn tapes(config: &Config) -> Result<Option<tapes::Started>, Error> {
     tapes::start(&folder, &ids, bytes_max).map(Some).map_err(refused("a thread"))
 }
 
-fn device(config: &Config) -> Result<wire::Device, Error> {
+/// The id of this box.
+pub fn device_id(config: &Config) -> Result<DeviceId, Error> {
     let identity = match &config.device.machine_id {
         Some(id) => id.clone(),
         None => std::fs::read_to_string("/etc/machine-id").map_err(Error::MachineId)?,
     };
-    let id = DeviceId::from_machine_identity(&identity);
+    Ok(DeviceId::from_machine_identity(&identity))
+}
+
+fn device(config: &Config) -> Result<wire::Device, Error> {
+    let id = device_id(config)?;
     Ok(wire::Device { id, name: config.device.name.clone(), site: config.device.site.clone() })
 }
 
@@ -281,7 +292,7 @@ fn control(
     hearts: &[Heartbeat],
     daemon: Daemon,
     afar: Afar,
-    runs: Runs,
+    (runs, about): (Runs, About),
 ) -> Result<Control, Error> {
     let boot = boot_id();
     let topics = Topics::new(&config.prefix, &device.id);
@@ -324,23 +335,32 @@ fn control(
         runs,
         history: History::default(),
         live: LiveSocket::open(run_folder),
+        certificates: Certificates::new(config.broker.as_ref().and_then(|broker| broker.tls.clone()), state),
+        clock_watch: ClockWatch::new(state),
+        about,
         introduce_at: None,
     })
 }
 
-fn info(config: &Config, control: &Control, folder: &StateFolder, kernels: Kernels) -> Message {
-    let sources: Vec<wire::Info> = config
-        .sources
-        .iter()
-        .map(|source| wire::Info {
+/// What `info` tells besides the configuration.
+#[derive(Clone, Copy, Debug)]
+struct About {
+    start: u32,
+    kernels: &'static str,
+}
+
+impl About {
+    fn info(self, control: &Control) -> Message {
+        let info = |source: &crate::config::Source| wire::Info {
             id: source.id.as_str().to_owned(),
             input: source.input.display(),
             detectors: wire::holds(&source.incidents),
-        })
-        .collect();
-    let made = Made { wall: control.clock.wall(), mono: control.clock.mono(), boot: control.boot.clone() };
-    let payload = wire::info(&made, &control.device, folder.start().0, kernels.level().name(), &sources);
-    Message { topic: control.topics.info(), payload, qos: Qos::AtLeastOnce, retain: true, expires_after: None }
+        };
+        let sources: Vec<wire::Info> = control.afar.running().sources.iter().map(info).collect();
+        let (made, step) = (control.made(), control.clock_watch.step);
+        let payload = wire::info(&made, &control.device, self.start, self.kernels, &sources, step);
+        Message { topic: control.topics.info(), payload, qos: Qos::AtLeastOnce, retain: true, expires_after: None }
+    }
 }
 
 fn firmware(control: &Control) -> Message {

@@ -23,6 +23,9 @@ const CONFIRM_DEFAULT_S: u64 = 600;
 /// Time to walk to a rack.
 const IDENTIFY_DEFAULT_S: u64 = 60;
 const IDENTIFY_MAX_S: u64 = 3_600;
+/// Time that the broker has to accept a new certificate.
+const TRIAL_S: std::ops::RangeInclusive<u64> = 10..=3_600;
+const TRIAL_DEFAULT_S: u64 = 300;
 /// Longest text that a reply carries.
 const TEXT_BYTES_MAX: usize = 4 << 10;
 
@@ -79,12 +82,26 @@ pub enum Verb {
     ConfigConfirm(Option<u64>),
     /// The pending layer goes.
     ConfigRollback,
+    /// A new key and its signing request.
+    RotateCert {
+        /// Also where a key waits for its certificate already.
+        fresh: bool,
+    },
+    /// The certificate for that key, on trial.
+    InstallCert {
+        /// The device's own and its issuers, PEM.
+        cert: String,
+        /// Authorities that may have signed the broker's, PEM; `None`: as until now.
+        ca: Option<String>,
+        /// How long the broker has to accept it.
+        within: Duration,
+    },
     /// Known, but this box has nothing that could do it; why.
     Unsupported(&'static str),
 }
 
 /// Names of commands that this version does.
-pub const COMMANDS: [&str; 16] = [
+pub const COMMANDS: [&str; 17] = [
     "health",
     "snapshot",
     "ack",
@@ -101,6 +118,7 @@ pub const COMMANDS: [&str; 16] = [
     "config-set",
     "config-confirm",
     "config-rollback",
+    "rotate-cert",
 ];
 
 /// Why a command is not understood.
@@ -213,6 +231,7 @@ fn verb(name: &str, args: &mut Args) -> Result<Verb, Wrong> {
         },
         "config-confirm" => Verb::ConfigConfirm(args.number("revision", 0..=u64::MAX)?),
         "config-rollback" => Verb::ConfigRollback,
+        "rotate-cert" => rotate(args)?,
         _ => {
             args.0.clear();
             return unsupported(name);
@@ -221,11 +240,19 @@ fn verb(name: &str, args: &mut Args) -> Result<Verb, Wrong> {
     Ok(verb)
 }
 
+/// Without a certificate a new key is wanted, with one it is brought.
+fn rotate(args: &mut Args) -> Result<Verb, Wrong> {
+    let Some(cert) = args.text("cert")? else {
+        return Ok(Verb::RotateCert { fresh: args.switch("new_key")? });
+    };
+    let within = args.number("within_s", TRIAL_S)?.unwrap_or(TRIAL_DEFAULT_S);
+    Ok(Verb::InstallCert { cert, ca: args.text("ca")?, within: Duration::from_secs(within) })
+}
+
 /// Commands of the contract that need what this box does not have.
 fn unsupported(name: &str) -> Result<Verb, Wrong> {
     let why = match name {
         "update" => "no updater is installed on this box",
-        "rotate-cert" => "certificates are renewed on the box: files that changed count from the next connection on",
         _ => return Err(("unknown_command", format!("no such command; there are {}", COMMANDS.join(", ")))),
     };
     Ok(Verb::Unsupported(why))
@@ -247,6 +274,15 @@ impl Args {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(bad(format!("`{name}` must be a text"))),
+        }
+    }
+
+    /// False where nothing is said.
+    fn switch(&mut self, name: &str) -> Result<bool, Wrong> {
+        match self.0.remove(name) {
+            None => Ok(false),
+            Some(Value::Bool(switch)) => Ok(switch),
+            Some(_) => Err(bad(format!("`{name}` must be true or false"))),
         }
     }
 
@@ -408,6 +444,13 @@ mod tests {
             command("update", br#"{"id":"c","args":{"x":1}}"#),
             Ok(Command { verb: Verb::Unsupported(_), .. })
         ));
+        let rotate = |args: &str| command("rotate-cert", format!("{{\"id\":\"r\",\"args\":{args}}}").as_bytes());
+        let verb = |args: &str| rotate(args).map(|command| command.verb);
+        assert_eq!(verb("{}"), Ok(Verb::RotateCert { fresh: false }));
+        assert_eq!(verb("{\"new_key\":true}"), Ok(Verb::RotateCert { fresh: true }));
+        let within = Duration::from_secs(300);
+        assert_eq!(verb("{\"cert\":\"x\"}"), Ok(Verb::InstallCert { cert: "x".to_owned(), ca: None, within }));
+        assert!(rotate("{\"cert\":\"x\",\"new_key\":true}").is_err() && rotate("{\"within_s\":9}").is_err());
         for name in COMMANDS {
             let read = command(name, br#"{"id":"c"}"#);
             assert!(

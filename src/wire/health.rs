@@ -1,6 +1,7 @@
 //! How the box is doing (contract, mqtt; names of research, ecosystem, section 7): the passing message `health`.
 
 use super::box_health::BoxBody;
+use super::certificate::CertHealth;
 use super::command::BODY_BYTES_MAX;
 use super::head::Head;
 use super::status::SourceState;
@@ -175,6 +176,8 @@ pub(super) struct HealthBody<'a> {
     class: &'a str,
     #[serde(flatten)]
     box_health: BoxBody<'a>,
+    #[serde(flatten)]
+    cert: CertHealth,
     budget: &'a BudgetHealth,
     spool: &'a SpoolHealth,
     mqtt: &'a BrokerHealth,
@@ -194,13 +197,15 @@ pub struct HealthParts<'a> {
     pub spool: &'a SpoolHealth,
     /// The link.
     pub mqtt: &'a BrokerHealth,
+    /// The certificate of this device.
+    pub cert: &'a CertHealth,
     /// All sources.
     pub sources: &'a BTreeMap<SourceId, SourceState>,
 }
 
 /// The body of `health`, at most 8 KiB.
 pub fn health(made: &Made, measured: &BoxHealth, parts: HealthParts<'_>) -> Vec<u8> {
-    let HealthParts { budget, spool, mqtt, sources } = parts;
+    let HealthParts { budget, spool, mqtt, cert, sources } = parts;
     let class = class(measured.runs.safe_mode.is_some(), parts).name();
     let (used, most, coverage) = (rounded(budget.cpu_pct), rounded(budget.cpu_pct_max), rounded(budget.coverage));
     let budget = &BudgetHealth { cpu_pct: used, cpu_pct_max: most, coverage, ..*budget };
@@ -223,6 +228,7 @@ pub fn health(made: &Made, measured: &BoxHealth, parts: HealthParts<'_>) -> Vec<
             head: Head::new(made),
             class,
             box_health,
+            cert: cert.rounded(),
             budget,
             spool,
             mqtt,
@@ -267,7 +273,7 @@ pub fn class(safe_mode: bool, parts: HealthParts<'_>) -> Verdict {
         Verdict::Ok
     };
     let sources = parts.sources.values().map(SourceState::verdict);
-    sources.chain([own]).max_by_key(|verdict| rank(*verdict)).unwrap_or(Verdict::Ok)
+    sources.chain([own, parts.cert.verdict()]).max_by_key(|verdict| rank(*verdict)).unwrap_or(Verdict::Ok)
 }
 
 #[cfg(test)]
@@ -304,7 +310,8 @@ mod tests {
             BudgetHealth { cpu_pct: 1.0, cpu_pct_max: 25.0, rss_bytes_max: 1, over_memory: false, coverage: 1.0 };
         let spool = SpoolHealth { trouble: Some("x".repeat(200)), ..SpoolHealth::default() };
         let mqtt = BrokerHealth { broker: Some("h".repeat(253)), ..BrokerHealth::default() };
-        let parts = HealthParts { budget: &budget, spool: &spool, mqtt: &mqtt, sources: &sources };
+        let cert = CertHealth::default();
+        let parts = HealthParts { budget: &budget, spool: &spool, mqtt: &mqtt, cert: &cert, sources: &sources };
         let body = health(&made, &measured, parts);
         assert!(body.len() <= BODY_BYTES_MAX, "{} bytes", body.len());
         serde_json::from_slice(&body).expect("JSON")

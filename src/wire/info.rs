@@ -1,5 +1,6 @@
 //! What is fixed about this device while the daemon runs: the retained document `info` (contract, mqtt).
 
+use super::certificate::ClockStep;
 use super::command::{BODY_BYTES_MAX, COMMANDS};
 use super::head::Head;
 use super::{Made, encoded, rounded};
@@ -76,6 +77,9 @@ pub(super) struct InfoBody<'a> {
     /// for the last of them. `picket check --effective` has all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     truncated: Vec<&'static str>,
+    /// The wall clock was set while the daemon ran; the last time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock_step: Option<ClockStep>,
     /// Commands that this version does.
     commands: &'a [&'a str],
     /// Longest body under the main root, bytes.
@@ -85,7 +89,14 @@ pub(super) struct InfoBody<'a> {
 }
 
 /// The body of `info`, at most 8 KiB.
-pub fn info(made: &Made, device: &Device, start: u32, kernels: &str, sources: &[Info]) -> Vec<u8> {
+pub fn info(
+    made: &Made,
+    device: &Device,
+    start: u32,
+    kernels: &str,
+    sources: &[Info],
+    clock_step: Option<ClockStep>,
+) -> Vec<u8> {
     let mut sources = sources.to_vec();
     let mut truncated = Vec::new();
     loop {
@@ -100,6 +111,7 @@ pub fn info(made: &Made, device: &Device, start: u32, kernels: &str, sources: &[
             kernels,
             sources: &sources,
             truncated: truncated.clone(),
+            clock_step,
             commands: &COMMANDS,
             body_bytes_max: BODY_BYTES_MAX as u32,
             image_bytes_max: 32 << 10,
@@ -140,7 +152,7 @@ mod tests {
             detectors: holds(&crate::alert::Settings::default()),
         };
         let sources: Vec<Info> = (0..sources).map(source).collect();
-        let body = info(&made, &device, 1, "neon", &sources);
+        let body = info(&made, &device, 1, "neon", &sources, None);
         assert!(body.len() <= BODY_BYTES_MAX, "{} bytes", body.len());
         serde_json::from_slice(&body).expect("JSON")
     }

@@ -2,6 +2,7 @@
 
 mod box_health;
 mod capture;
+mod certificate;
 mod command;
 mod config;
 mod discovery;
@@ -18,6 +19,7 @@ mod status;
 mod topic;
 mod verdict;
 
+pub use certificate::{CertHealth, CertificateTold, ClockStep, Provision, provision};
 pub use command::{
     COMMAND_BYTES_MAX, COMMANDS, Command, NO_ID, Progress, Refusal, Reply, Verb, command, reply, reply_of_record,
     reply_record,

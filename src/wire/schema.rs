@@ -1,5 +1,6 @@
 //! JSON Schemas of all messages, made from the types that are encoded: they cannot drift apart.
 
+use super::certificate::Provision;
 use super::command::ReplyBody;
 use super::config::{ConfigBody, FirmwareBody};
 use super::event::EventBody;
@@ -29,6 +30,7 @@ pub const NAMES: [&str; 14] = [
     "metrics",
     "log",
     "reply",
+    "provision",
 ];
 
 /// The JSON Schema (2020-12) of the message called `name`.
@@ -48,6 +50,7 @@ pub fn schema(name: &str) -> Option<Value> {
         "metrics" => of::<MetricsBody<'_>>(),
         "log" => of::<LogBody<'_>>(),
         "reply" => of::<ReplyBody<'_>>(),
+        "provision" => of::<Provision>(),
         _ => return None,
     })
 }

@@ -9,7 +9,7 @@ use picket::health::{BoxHealth, Signal};
 use picket::ids::{BootId, DeviceId, IncidentIds, SourceId, StartCount};
 use picket::time::{MediaTime, Mono, Stamp, Wall};
 use picket::wire::{
-    self, BrokerHealth, BudgetHealth, Device as Identity, HealthParts, Info, Made, Message, OpenIncident, Qos,
+    self, BrokerHealth, BudgetHealth, CertHealth, Device as Identity, HealthParts, Info, Made, Message, OpenIncident, Qos,
     SourceState, SpoolHealth, Teller, Topics,
 };
 use sha2::{Digest, Sha256};
@@ -140,7 +140,7 @@ impl Device {
         self.connected = Some(now);
         self.out.push(self.status("online", now, wall));
         let made = self.made(now, wall);
-        let info = wire::info(&made, &self.identity, self.start, "simulated", &self.info);
+        let info = wire::info(&made, &self.identity, self.start, "simulated", &self.info, None);
         self.out.push(retained(self.topics.info(), info, Qos::AtLeastOnce));
         for n in 0..self.watched.len() {
             self.publish_state(n, now, wall);
@@ -382,7 +382,8 @@ impl Device {
             ..BrokerHealth::default()
         };
         let states = self.watched.iter().map(|source| (source.id.clone(), source.state.clone())).collect();
-        let parts = HealthParts { budget: &budget, spool: &self.spool, mqtt: &mqtt, sources: &states };
+        let cert = CertHealth::default();
+        let parts = HealthParts { budget: &budget, spool: &self.spool, mqtt: &mqtt, cert: &cert, sources: &states };
         self.out.push(Message {
             topic: self.topics.health(),
             payload: wire::health(&made, &measured, parts),

@@ -19,7 +19,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("tape", &["alert", "detect", "time", "ids"]),
     ("wire", &["alert", "detect", "budget", "health", "time", "ids"]),
     ("outbox", &["wire", "time", "ids"]),
-    ("mqtt", &["outbox", "wire", "time", "ids"]),
+    ("identity", &["time", "ids"]),
+    ("mqtt", &["identity", "outbox", "wire", "time", "ids"]),
     (
         "pipeline",
         &[
@@ -28,19 +29,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("report", &["pipeline", "wire", "alert", "detect", "time", "ids"]),
-    ("config", &["mqtt", "outbox", "alert", "detect", "source", "health", "budget", "ids"]),
+    ("config", &["mqtt", "identity", "outbox", "alert", "detect", "source", "health", "budget", "time", "ids"]),
     (
         "daemon",
         &[
-            "config", "pipeline", "mqtt", "outbox", "wire", "tape", "alert", "detect", "source", "health", "budget",
-            "kernels", "time", "ids",
+            "config", "pipeline", "mqtt", "identity", "outbox", "wire", "tape", "alert", "detect", "source", "health",
+            "budget", "kernels", "time", "ids",
         ],
     ),
     (
         "cli",
         &[
-            "daemon", "config", "report", "pipeline", "wire", "tape", "alert", "detect", "features", "source",
-            "budget", "health", "kernels", "frame", "time", "ids",
+            "daemon", "config", "identity", "report", "pipeline", "wire", "tape", "alert", "detect", "features",
+            "source", "budget", "health", "kernels", "frame", "time", "ids",
         ],
     ),
 ];
@@ -56,9 +57,10 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("heapless", &["features/", "detect/"]),
     ("jiff", &["wire/"]),
     ("jpeg_encoder", &["evidence.rs"]),
-    ("nix", &["time.rs", "source/", "health/", "outbox/", "mqtt/tunnel.rs", "daemon/"]),
+    ("nix", &["time.rs", "source/", "health/", "outbox/", "identity/", "mqtt/tunnel.rs", "daemon/"]),
+    ("rcgen", &["identity/"]),
     ("rumqttc", &["mqtt/link.rs", "mqtt/link/"]),
-    ("rustls", &["mqtt/", "config/environment.rs"]),
+    ("rustls", &["identity/", "mqtt/", "config/environment.rs"]),
     ("sd_notify", &["daemon/reporting.rs"]),
     ("serde", &["wire/", "config/"]),
     ("simd_json", &["wire/"]),
@@ -67,6 +69,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("toml", &["config/"]),
     ("tracing_subscriber", &["cli/log.rs"]),
     ("v4l", &["source/capture/"]),
+    ("x509_parser", &["identity/"]),
 ];
 
 const FUNCTION_LINES_MAX: usize = 70;

@@ -8,6 +8,7 @@ mod allocations;
 mod architecture;
 mod bad_input;
 mod broker;
+mod certificates;
 mod chaos;
 mod commands;
 mod determinism;

@@ -49,6 +49,7 @@ fn names_are_listed() {
             "metrics",
             "log",
             "reply",
+            "provision",
             "config"
         ]
     );

@@ -116,10 +116,14 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     pub fn start(folder: &Path) -> Self {
+        Self::with(folder, "")
+    }
+    /// With further lines of its configuration.
+    pub fn with(folder: &Path, more: &str) -> Self {
         let port = free_tcp_port();
         let config = folder.join("mosquitto.conf");
         let mut lines = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\nmax_queued_messages 0\n"
+            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\nmax_queued_messages 0\n{more}"
         );
         if nix::unistd::Uid::effective().is_root() {
             lines.push_str("user root\n");
@@ -128,6 +132,10 @@ impl Mosquitto {
         let mut broker = Self { port, config, running: None };
         broker.again();
         broker
+    }
+    /// Where its configuration is.
+    pub fn folder(&self) -> &Path {
+        self.config.parent().expect("a file")
     }
     /// Starts it (again) on the same port.
     pub fn again(&mut self) {
