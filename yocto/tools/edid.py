@@ -95,7 +95,8 @@ def build(product: int, names: list[str]) -> bytes:
     base += bytes([1])
     video = bytes([t.vic for t in timings] + [VGA])
     audio = bytes([1 << 3 | 1, 0x07, 0x07])  # PCM, two channels; 32, 44.1, 48 kHz; 16, 20, 24 bits
-    blocks = [(2, video), (1, audio), (4, bytes([1, 0, 0])), (3, bytes([0x03, 0x0C, 0x00, 0x10, 0x00, 0x00, 165 // 5]))]
+    # The last: either range is taken as AVI says, and nothing of the picture is cut off.
+    blocks = [(2, video), (1, audio), (4, bytes([1, 0, 0])), (3, bytes([0x03, 0x0C, 0x00, 0x10, 0x00, 0x00, 165 // 5])), (7, bytes([0, 0xCA]))]
     data = b"".join(bytes([tag << 5 | len(body)]) + body for tag, body in blocks)
     # Underscan, basic audio, YCbCr 4:4:4 and 4:2:2; one native timing in the base block.
     cta = bytes([2, 3, 4 + len(data), 0xF1]) + data

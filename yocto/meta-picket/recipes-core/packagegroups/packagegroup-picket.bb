@@ -1,4 +1,6 @@
 SUMMARY = "What an encoder box with Picket needs beside its encoder"
+SUMMARY:${PN}-update = "Updates by RAUC"
+SUMMARY:${PN}-dev-tools = "Tools for a bench, and vivid, the kernel's test capture driver"
 DESCRIPTION = "The daemon, the start of the appliance (data partition, overlay for /etc), time, sound and, with RAUC, updates."
 
 # kernel-image and kernel-devicetree are of the machine.
@@ -10,9 +12,6 @@ REQUIRED_DISTRO_FEATURES = "picket systemd"
 
 PACKAGES = "${PN} ${PN}-update ${PN}-dev-tools"
 
-SUMMARY:${PN}-update = "Updates by RAUC"
-SUMMARY:${PN}-dev-tools = "Tools for a look at a box that is being developed; vivid, the kernel's test capture driver"
-
 RDEPENDS:${PN} = " \
     alsa-utils-amixer \
     kernel-image \
@@ -20,8 +19,6 @@ RDEPENDS:${PN} = " \
     picket-appliance \
     tzdata-core \
 "
-RRECOMMENDS:${PN} = "kernel-devicetree"
-
 # With RAUC its D-Bus service and its own configuration; never rauc-mark-good, which confirms any boot that reaches multi-user.
 RDEPENDS:${PN}-update = "dosfstools libubootenv-bin picket-appliance-mark-good rauc rauc-service"
 
@@ -34,3 +31,5 @@ RDEPENDS:${PN}-dev-tools = " \
     strace \
     v4l-utils \
 "
+
+RRECOMMENDS:${PN} = "kernel-devicetree"

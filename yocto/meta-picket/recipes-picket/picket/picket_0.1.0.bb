@@ -1,7 +1,7 @@
 SUMMARY = "Picture, sound and sync monitoring on the encoder box, with alerts over MQTT"
+SUMMARY:${PN}-fleet = "The fleet page and examples for the broker's side; not for the box"
 DESCRIPTION = "One daemon beside the encoder: finds black, frozen and damaged pictures, silence and lost streams, \
 and tells them over MQTT, each once, with a picture of the moment."
-HOMEPAGE = "file://${PICKET_CHECKOUT}/README.md"
 SECTION = "multimedia"
 # The crates that are linked in have licences of their own: deny.toml names all that are allowed.
 LICENSE = "Apache-2.0 | MIT"
@@ -53,8 +53,7 @@ do_install() {
 }
 
 PACKAGE_BEFORE_PN = "${PN}-fleet"
-SUMMARY:${PN}-fleet = "The fleet page and examples for the broker's side; not for the box"
-FILES:${PN}-fleet = "${datadir}/picket/fleet ${docdir}/picket/examples"
+FILES:${PN}-fleet += "${datadir}/picket/fleet ${docdir}/picket/examples"
 FILES:${PN} += "${nonarch_libdir}/sysusers.d ${nonarch_libdir}/tmpfiles.d"
 CONFFILES:${PN} = "${sysconfdir}/picket/picket.toml"
 

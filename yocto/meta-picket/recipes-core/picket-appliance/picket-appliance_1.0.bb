@@ -1,5 +1,6 @@
-SUMMARY = "Start of a Picket appliance: data partition, overlay for /etc, identity, growth, confirmation of a slot"
-DESCRIPTION = "What picket-image needs beside the daemon. The kernel is started with init=/usr/sbin/picket-init."
+SUMMARY = "Start of a Picket appliance: data partition, layer over /etc, identity"
+SUMMARY:${PN}-mark-good = "Confirms a slot to the boot loader when Picket is well"
+DESCRIPTION = "Grows the data partition at the first start, mounts the boot partition when it is needed, confirms a slot. What picket-image needs beside the daemon. The kernel is started with init=/usr/sbin/picket-init."
 SECTION = "base"
 LICENSE = "Apache-2.0 | MIT"
 LIC_FILES_CHKSUM = "file://${PICKET_CHECKOUT}/LICENSE-APACHE;md5=3b83ef96387f14655fc854ddc3c6bd57"
@@ -33,8 +34,7 @@ do_install() {
 }
 
 PACKAGE_BEFORE_PN = "${PN}-mark-good"
-SUMMARY:${PN}-mark-good = "Confirms a slot to the boot loader when Picket is well"
-FILES:${PN}-mark-good = "${libexecdir}/picket/mark-good ${systemd_system_unitdir}/picket-mark-good.service"
+FILES:${PN}-mark-good += "${libexecdir}/picket/mark-good ${systemd_system_unitdir}/picket-mark-good.service"
 FILES:${PN} += "${systemd_system_unitdir}"
 
 SYSTEMD_PACKAGES = "${PN} ${PN}-mark-good"
