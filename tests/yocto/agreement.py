@@ -3,6 +3,7 @@
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import tempfile
 import tomllib
@@ -12,6 +13,8 @@ from metadata import LAYERS, MACHINES, ROOT, Metadata
 COMMON = ROOT / "board/common"
 TYPES = {"ESP": "C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "slot": "B921B045-1DF0-41C3-AF44-4C6F280D3FAE",
          "PICKET": "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7", "data": "0FC63DAF-8483-4772-8E79-3D69D8477DE4"}
+# Folders of board/: names that compatible strings are made of.
+BOARDS = {"qemu-arm64", "raspberrypi4", "imx8mp", "rk3588"}
 APPLIANCE = LAYERS["picket"] / "recipes-core/picket-appliance/files"
 
 
@@ -100,8 +103,8 @@ def check_updates(metadata: Metadata) -> list[str]:
                      *(f"bootname={slot['bootname']}" for slot in plan["slots"]), f"statusfile={plan['data']['rauc']}/status"]:
             if line not in conf.splitlines():
                 faults.append(f"{machine}: system.conf lacks {line}")
-        if list((ROOT / "board").glob("*/board.toml")) and not (ROOT / f"board/{board}/board.toml").exists():
-            faults.append(f"{machine}: there is no board/{board}")
+        if board not in BOARDS:
+            faults.append(f"{machine}: PICKET_BOARD {board} is no name of a board")
         bundle = metadata.parse(LAYERS["picket"] / "dynamic-layers/rauc/recipes-core/bundles/picket-bundle_1.0.bb", metadata.configuration(machine))
         told = {"RAUC_BUNDLE_COMPATIBLE": compatible, "RAUC_BUNDLE_FORMAT": "verity", "RAUC_BUNDLE_SLOTS": "rootfs", "RAUC_SLOT_rootfs": "picket-image"}
         faults += [f"{machine}: the bundle's {key} is {bundle.getVar(key)}, not {value}" for key, value in told.items() if bundle.getVar(key) != value]
@@ -139,11 +142,42 @@ def check_data() -> list[str]:
         rule = re.search(r"printf 'picket %s'.*cut -c1-32", board.read_text())
         if not rule or rule[0] not in init:
             faults.append("picket-init and board/image/initramfs/init make the identity by other rules")
-    for unit, name in (("boot-efi.mount", plan["partitions"]["esp"]), ("boot-picket.mount", plan["partitions"]["config"])):
-        text = (APPLIANCE / unit).read_text()
-        where = re.search(r"^Where=(.*)$", text, re.M)[1]
-        if f"What=/dev/disk/by-partlabel/{name}" not in text or unit != where.strip("/").replace("/", "-") + ".mount":
-            faults.append(f"{unit} does not mount {name} where its name says")
+    fstab = (ROOT / "board/image/files/etc/fstab").read_text()
+    image = (LAYERS["picket"] / "recipes-core/images/picket-image.inc").read_text()
+    for name, where in ((plan["partitions"]["esp"], "/boot/efi"), (plan["partitions"]["config"], "/boot/picket")):
+        if not re.search(rf"^PARTLABEL={name}\s+{where}\s", fstab, re.M) or f"${{IMAGE_ROOTFS}}{where}" not in image:
+            faults.append(f"{name} is not mounted on {where}, or the image has no folder for it")
+    return faults
+
+
+def check_appliance(metadata: Metadata) -> list[str]:
+    """The appliance's recipe, its do_install run by a shell: the units of board/, the same of them started."""
+    recipe = LAYERS["picket"] / "recipes-core/picket-appliance/picket-appliance_1.0.bb"
+    with tempfile.TemporaryDirectory() as place:
+        d = metadata.configuration()
+        d.setVar("UNPACKDIR", f"{place}/sources")
+        d.setVar("D", f"{place}/image")
+        d = metadata.parse(recipe, d)
+        for uri in d.getVar("SRC_URI").split():
+            name = uri.removeprefix("file://")
+            source = next(path for path in (ROOT / "board" / name, APPLIANCE / name) if path.exists())
+            target = pathlib.Path(place, "sources", name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+        body = 'bbfatal() { echo "$*" >&2; exit 1; }\n' + d.getVar("do_install")
+        done = subprocess.run(["sh", "-eu", "-c", body], capture_output=True, text=True)
+        if done.returncode:
+            return [f"do_install: {done.stderr.strip()}"]
+        installed = {str(path.relative_to(f"{place}/image")) for path in pathlib.Path(place, "image").rglob("*") if path.is_file()}
+        started = {path.name for path in pathlib.Path(place, "image").rglob("*.wants/*") if path.resolve().exists()}
+    faults = []
+    common = ROOT / "board/common/files"
+    faults += [f"{path.relative_to(common)} of board/common is not in the package" for path in common.rglob("*")
+               if path.is_file() and str(path.relative_to(common)) not in installed]
+    theirs = re.search(r'"multi-user.target": "([^"]*)"', (ROOT / "board/image/root.py").read_text())
+    wanted = {unit for unit in theirs[1].split() if (common / "usr/lib/systemd/system" / unit).exists()} if theirs else set()
+    if started != wanted:
+        faults.append(f"started are {sorted(started)}, in the image of board/ {sorted(wanted)}")
     return faults
 
 

@@ -149,7 +149,9 @@ def units() -> list[str]:
     """systemd-analyze on every unit of the layers, their programs stood in for."""
     if not shutil.which("systemd-analyze"):
         raise Skipped("no systemd-analyze")
-    files = [path for layer in layers.LAYERS.values() for path in rules.texts(layer, ".service", ".mount", ".automount", ".timer")]
+    # Those of board/ go into the image of both.
+    folders = [*layers.LAYERS.values(), ROOT / "board/common/files"]
+    files = [path for folder in folders for path in rules.texts(folder, ".service", ".mount", ".automount", ".timer", ".path")]
     with tempfile.TemporaryDirectory() as place:
         for path in files + [ROOT / "systemd/picket.service"]:
             text = re.sub(r"^(Exec\w+=[-@:+!]*)/\S+", r"\1/bin/true", path.read_text(), flags=re.M)
@@ -196,7 +198,7 @@ def edids() -> list[str]:
 def start_scripts() -> list[str]:
     if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
         raise Skipped("no mount namespace (root is needed)")
-    return start.check_init() + start.check_grow()
+    return start.check_init()
 
 
 def main() -> int:
@@ -211,11 +213,12 @@ def main() -> int:
         "partitions": (lambda: agreement.check_partitions(metadata), "wks of every machine as board/common says"),
         "updates": (lambda: agreement.check_updates(metadata), "system.conf, bundle, boot script, environment"),
         "data": (agreement.check_data, "folders, mount units and identity as board/ has them"),
+        "appliance": (lambda: agreement.check_appliance(metadata), "what is installed and started beside the daemon, as in board/"),
         "user": (lambda: agreement.check_user(metadata), "user and groups as systemd/ and board/ have them"),
         "ffmpeg": (lambda: agreement.check_ffmpeg(metadata), "components as board/ has them, LGPL"),
         "kas": (kas, "kas's schema, fragments, layers, machines"),
         "units": (units, "systemd-analyze verify"),
-        "start": (start_scripts, "picket-init and picket-grow-data, run"),
+        "start": (start_scripts, "picket-init, run on a made-up root"),
         "edid": (edids, "EDIDs: checksums, timings, conformity"),
         "lint": (lint, f"oelint-adv, without {len(LINT_WITHOUT)} rules (tests/yocto/lint.json says why)"),
     }

@@ -150,7 +150,7 @@ def find_file(name: str, recipe: pathlib.Path, d) -> pathlib.Path | None:
     """Where BitBake would find a file:// of this recipe or append."""
     folders = [*(d.getVar("FILESEXTRAPATHS") or "").split(":"), *(str(recipe.parent / part) for part in (d.getVar("BP"), d.getVar("BPN"), "files"))]
     found = (pathlib.Path(folder) / name for folder in folders if folder and "__default" not in folder)
-    return next((path for path in found if path.is_file()), None)
+    return next((path for path in found if path.exists()), None)
 
 
 def function_faults(d) -> list[str]:

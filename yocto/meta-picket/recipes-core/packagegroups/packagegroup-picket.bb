@@ -20,7 +20,7 @@ RDEPENDS:${PN} = " \
     tzdata-core \
 "
 # With RAUC its D-Bus service and its own configuration; never rauc-mark-good, which confirms any boot that reaches multi-user.
-RDEPENDS:${PN}-update = "dosfstools libubootenv-bin picket-appliance-mark-good rauc rauc-service"
+RDEPENDS:${PN}-update = "dosfstools libubootenv-bin rauc rauc-service"
 
 RDEPENDS:${PN}-dev-tools = " \
     alsa-utils \
