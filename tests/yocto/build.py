@@ -52,10 +52,23 @@ def fetch(d) -> pathlib.Path:
     for name in ("UNPACKDIR", "B"):
         pathlib.Path(d.getVar(name)).mkdir(parents=True)
     here = os.getcwd()
-    fetcher = layers.bb.fetch2.Fetch(d.getVar("SRC_URI").split(), d)
-    fetcher.download()
-    fetcher.unpack(d.getVar("UNPACKDIR"))
-    os.chdir(here)
+    # git's progress goes to the file descriptors themselves.
+    kept = os.dup(1), os.dup(2)
+    sys.stdout.flush()
+    with open(pathlib.Path(d.getVar("WORKDIR")) / "log.fetch", "wb") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+        try:
+            fetcher = layers.bb.fetch2.Fetch(d.getVar("SRC_URI").split(), d)
+            fetcher.download()
+            fetcher.unpack(d.getVar("UNPACKDIR"))
+        except layers.bb.fetch2.BBFetchException as error:
+            raise SystemExit(f"build: fetch: {error}") from error
+        finally:
+            sys.stdout.flush()
+            os.dup2(kept[0], 1)
+            os.dup2(kept[1], 2)
+            os.chdir(here)
     found = [path for path in pathlib.Path(d.getVar("WORKDIR")).rglob("bitbake") if path.is_dir() and path.parent.name == "cargo_home"]
     return found[0]
 
