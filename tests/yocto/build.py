@@ -89,7 +89,7 @@ def compile_all(d, triple: str) -> None:
     environment["PATH"] = f"{cargo}:{environment['PATH']}"
     flags = ["-v", "--frozen", "--target", triple, "--release", f"--manifest-path={d.getVar('S')}/Cargo.toml"]
     with open(pathlib.Path(d.getVar("WORKDIR")) / "log.compile", "w") as log:
-        done = subprocess.run(["unshare", "--net", "nice", "-n", "15", "cargo", "build", *flags], cwd=d.getVar("B"), env=environment, stdout=log, stderr=log)
+        done = subprocess.run(["unshare", "--net", "nice", "-n", os.environ.get("NICE", "10"), "cargo", "build", *flags], cwd=d.getVar("B"), env=environment, stdout=log, stderr=log)
     if done.returncode:
         raise SystemExit(f"build: cargo build failed: {log.name}\n{pathlib.Path(log.name).read_text()[-3000:]}")
 
@@ -119,13 +119,13 @@ def main() -> int:
     metadata, d = prepare(folder)
     crates = fetch(d)
     count = sum(1 for path in crates.iterdir() if (path / ".cargo-checksum.json").exists())
-    print(f"ok   fetch and unpack: commit {d.getVar('SRCREV')[:12]}, {count} crates, network off")
+    print(f"ok   fetch and unpack: commit {d.getVar('SRCREV')[:12]}, {count} crates, network off", flush=True)
     if "--fetch-only" in sys.argv:
         return 0
     configure(d, crates)
     triple = next(line.split()[1] for line in run(run(ROOT / "board/cargo.sh", "--where").strip() + "/rustc", "-vV").splitlines() if line.startswith("host:"))
     compile_all(d, triple)
-    print(f"ok   cargo build --frozen --release without a network, {time.monotonic() - began:.0f} s so far")
+    print(f"ok   cargo build --frozen --release without a network, {time.monotonic() - began:.0f} s so far", flush=True)
     files = install(d, triple)
     faults = unpackaged(d, files)
     for fault in faults:

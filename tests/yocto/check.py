@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "yocto/tools")]
@@ -202,6 +203,8 @@ def start_scripts() -> list[str]:
 
 
 def main() -> int:
+    # The parser generator of BitBake's shell parser complains about BitBake's own grammar.
+    warnings.filterwarnings("ignore", message="PLY:")
     metadata = layers.Metadata()
     stages = {
         "crates": (crates, "the recipe's crates are those of Cargo.lock"),
