@@ -15,7 +15,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 PROFILE ?= quick
 BINARY ?= $(TARGET_DIR)/$(PROFILE)/picket
 
-.PHONY: help setup setup-build setup-test setup-cross setup-bench setup-fleet build run test test-capture fleet-sim fleet-test fleet-measure chaos fuzz check fmt-check clippy deny texts unit bench eval eval-full eval-clean instructions cross cross-test yocto-venv yocto-check yocto-crates yocto-edid yocto-kconfig yocto-build yocto-layers install clean
+.PHONY: help setup setup-build setup-test setup-cross setup-bench setup-fleet build run test test-capture fleet-sim fleet-test fleet-measure chaos fuzz check fmt-check clippy deny texts unit bench eval eval-full eval-clean instructions cross cross-test yocto-venv yocto-check yocto-crates yocto-edid yocto-kconfig yocto-build yocto-boot yocto-layers install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -129,6 +129,8 @@ yocto-kconfig: setup-build ## the layers' kernel fragments against Debian's kern
 	@tests/yocto/kconfig.sh $(YOCTO)/kconfig
 yocto-build: setup-build yocto-venv ## the recipe's sources and crates by BitBake's own fetcher, then its cargo build, without a network (15 minutes)
 	@tests/yocto/venv.sh $(YOCTO) tests/yocto/build.py $(YOCTO)/build
+yocto-boot: yocto-venv ## the slots' boot script in a real U-Boot in an emulator (2 minutes)
+	@tests/yocto/venv.sh $(YOCTO) tests/yocto/uboot.py $(YOCTO)/boot
 yocto-layers: ## with BITBAKE_DIR, OECORE_DIR and LAYERS set: parse, dependencies, crates, native compile, yocto-check-layer
 	@tests/yocto/layers.sh $(YOCTO)/layers
 
