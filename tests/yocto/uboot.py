@@ -25,7 +25,7 @@ import packages  # noqa: E402
 
 LIST = layers.ROOT / "board/packages/yocto-boot.txt"
 MIB = 1 << 20
-LIMIT_S = 600
+LIMIT_S = 300
 SIZES = {"ESP": 16, "rootfs-a": 8, "rootfs-b": 8, "PICKET": 8, "data": 8}
 
 
@@ -87,8 +87,8 @@ def disk(place: pathlib.Path, boot: pathlib.Path) -> pathlib.Path:
     return image
 
 
-def serial(command: list[str], environment: dict[str, str], until: str) -> str:
-    """What the emulator writes until a text was seen or the time is over."""
+def serial(command: list[str], environment: dict[str, str], until: str, log: pathlib.Path) -> str:
+    """What the emulator writes until a text was seen or the time is over; in `log` as well."""
     said, end = "", time.monotonic() + LIMIT_S
     with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as guest:
         waiting = selectors.DefaultSelector()
@@ -99,6 +99,7 @@ def serial(command: list[str], environment: dict[str, str], until: str) -> str:
                 if not piece:
                     break
                 said += piece.decode("utf-8", "replace")
+                log.write_text(said)
         guest.kill()
     return said
 
@@ -116,14 +117,12 @@ def main() -> int:
         image = disk(place, script("qemuarm64", place))
         environment = dict(os.environ, LD_LIBRARY_PATH=f"{root}/usr/lib/x86_64-linux-gnu:{root}/lib/x86_64-linux-gnu")
         flash = place / "flash"
-        with flash.open("wb") as file:
-            file.truncate(64 * MIB)
+        flash.write_bytes(b"\xff" * (64 * MIB))
         command = [f"{root}/usr/bin/qemu-system-aarch64", "-L", f"{root}/usr/share/qemu", "-M", "virt", "-cpu", "cortex-a57", "-m", "256", "-nographic",
                    "-monitor", "none", "-nic", "none", "-bios", f"{root}/usr/lib/u-boot/qemu_arm64/u-boot.bin",
                    "-drive", f"if=pflash,unit=1,format=raw,file={flash}",
                    "-drive", f"if=none,id=disk,format=raw,file={image}", "-device", "virtio-blk-device,drive=disk"]
-        said = serial(command, environment, "both get three more")
-    (cache / "serial.log").write_text(said)
+        said = serial(command, environment, "both get three more", cache / "serial.log")
     starts = re.findall(r"picket: slot ([AB]) on (\S+ \d+:\d+)", said)
     wanted = [("A", "virtio 0:2")] * 3 + [("B", "virtio 0:3")] * 3
     # Numbers are U-Boot's, hexadecimal; 2 and 3 are the slots' places on this disk.
