@@ -129,7 +129,7 @@ yocto-kconfig: setup-build ## the layers' kernel fragments against Debian's kern
 	@tests/yocto/kconfig.sh $(YOCTO)/kconfig
 yocto-build: setup-build yocto-venv ## the recipe's sources and crates by BitBake's own fetcher, then its cargo build, without a network (15 minutes)
 	@tests/yocto/venv.sh $(YOCTO) tests/yocto/build.py $(YOCTO)/build
-yocto-boot: yocto-venv ## the slots' boot script in a real U-Boot in an emulator (2 minutes)
+yocto-boot: setup-cross yocto-venv ## the slots' boot script in a U-Boot with the layer's options, in an emulator (5 minutes the first time)
 	@tests/yocto/venv.sh $(YOCTO) tests/yocto/uboot.py $(YOCTO)/boot
 yocto-layers: ## with BITBAKE_DIR, OECORE_DIR and LAYERS set: parse, dependencies, crates, native compile, yocto-check-layer
 	@tests/yocto/layers.sh $(YOCTO)/layers

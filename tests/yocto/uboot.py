@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""`make yocto-boot`: the boot script, made by its recipe's own task, in a real U-Boot (Debian's for QEMU) in an emulator.
+"""`make yocto-boot`: the boot script, made by its recipe's own task, in a real U-Boot with the layer's options, in an emulator.
 
-The disk has the image's partitions; what stands for a kernel is none, so that every start fails: the script must spend three tries on slot A,
-three on slot B, then give both three again. Debian's U-Boot keeps its environment in flash and not in a file, and its slots here are
-FAT because it cannot read squashfs: order, tries, names of partitions and the kernel's command line are what is shown.
+U-Boot is Debian's source, configured for QEMU and then by the layer's picket.cfg and picket-virtio.cfg. The disk has the image's partitions, its
+slots are squashfs; what stands for a kernel is none, so every start fails: the script must spend three tries on slot A, three on slot B, then
+give both three again, and the tries must stand in the file where fw_env.config says RAUC finds them.
 """
 
+import hashlib
 import os
 import pathlib
 import re
@@ -15,11 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parents[0] / "capture")]
+sys.path[:0] = [str(HERE), str(HERE.parents[0] / "capture"), str(HERE.parents[1] / "board/image")]
 
 import agreement  # noqa: E402
+import debs  # noqa: E402
 import metadata as layers  # noqa: E402
 import packages  # noqa: E402
 
@@ -30,14 +33,46 @@ SIZES = {"ESP": 16, "rootfs-a": 8, "rootfs-b": 8, "PICKET": 8, "data": 8}
 
 
 def tools(folder: pathlib.Path) -> pathlib.Path:
-    """The emulator and U-Boot, unpacked below `folder`."""
+    """The emulator, unpacked below `folder`."""
     root = folder / "root"
-    if not (root / "usr/lib/u-boot/qemu_arm64/u-boot.bin").exists():
+    if not (root / "usr/bin/qemu-system-aarch64").exists():
         packages.check_machine()
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder / "apt", ignore_errors=True)
         packages.unpack(packages.fetch(folder / "apt", LIST), root)
         shutil.rmtree(folder / "apt")
     return root
+
+
+def u_boot(folder: pathlib.Path) -> pathlib.Path:
+    """u-boot.bin with the layer's options, built once for each state of them."""
+    fragments = layers.LAYERS["picket-bsp"] / "recipes-bsp/u-boot/files"
+    options = "".join((fragments / name).read_text() for name in ("picket.cfg", "picket-virtio.cfg"))
+    ready = folder / f"u-boot-{hashlib.sha256(options.encode()).hexdigest()[:12]}.bin"
+    if ready.exists():
+        return ready
+    work = folder / "u-boot"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    apt = debs.Apt(folder / "apt-source", "arm64")
+    apt.update()
+    apt.source("u-boot", work)
+    source, make = work / "u-boot", ("make", "-s", f"-j{os.cpu_count()}", "CROSS_COMPILE=aarch64-linux-gnu-")
+    debs.run(*make, "qemu_arm64_defconfig", cwd=source)
+    # A tool for this machine that would want one more library.
+    options += "# CONFIG_TOOLS_MKEFICAPSULE is not set\n"
+    (work / "options.cfg").write_text(options)
+    debs.run("scripts/kconfig/merge_config.sh", "-m", ".config", "../options.cfg", cwd=source)
+    debs.run(*make, "olddefconfig", cwd=source)
+    have = (source / ".config").read_text().splitlines()
+    # A later fragment wins over an earlier one.
+    wanted = {line.split("=")[0]: line for line in options.splitlines() if line.startswith("CONFIG_")}
+    lost = [line for line in wanted.values() if line not in have]
+    if lost:
+        raise ValueError(f"U-Boot does not take {lost}")
+    debs.run(*make, "u-boot.bin", cwd=source, timeout=1800)
+    shutil.copy(source / "u-boot.bin", ready)
+    shutil.rmtree(work)
+    return ready
 
 
 def script(machine: str, place: pathlib.Path) -> pathlib.Path:
@@ -68,6 +103,28 @@ def fat(size: int, path: pathlib.Path, files: dict[str, bytes]) -> bytes:
     return path.read_bytes()
 
 
+def squashfs(place: pathlib.Path) -> bytes:
+    """A slot whose kernel is none."""
+    folder = place / "slot"
+    (folder / "boot").mkdir(parents=True, exist_ok=True)
+    (folder / "boot/Image").write_bytes(b"no kernel" * 100)
+    image = place / "slot.squashfs"
+    subprocess.run(["mksquashfs", str(folder), str(image), "-noappend", "-quiet", "-no-progress"], check=True, capture_output=True)
+    return image.read_bytes()
+
+
+def environment_of(image: pathlib.Path, place: pathlib.Path) -> dict[str, str]:
+    """U-Boot's environment out of the file and of the size that fw_env.config names."""
+    conf = (layers.LAYERS["picket-bsp"] / "recipes-bsp/picket-boot/files/fw_env.config").read_text().splitlines()[-1].split()
+    name, size = pathlib.Path(conf[0]).name, int(conf[2], 16)
+    target = place / "env"
+    subprocess.run(["mcopy", "-n", "-i", f"{image}@@{MIB}", f"::{name}", str(target)], check=True)
+    blob = target.read_bytes()
+    if len(blob) != size or zlib.crc32(blob[4:]) != int.from_bytes(blob[:4], "little"):
+        raise ValueError(f"{name} has {len(blob)} bytes or a wrong checksum; fw_env.config says {size}")
+    return dict(entry.decode().split("=", 1) for entry in blob[4:].split(b"\0\0")[0].split(b"\0"))
+
+
 def disk(place: pathlib.Path, boot: pathlib.Path) -> pathlib.Path:
     """A disk with the image's partitions in its order; their names come from board/common."""
     plan = agreement.layout()
@@ -80,9 +137,11 @@ def disk(place: pathlib.Path, boot: pathlib.Path) -> pathlib.Path:
     at = MIB
     with image.open("r+b") as file:
         for name in names:
-            content = {"boot.scr": boot.read_bytes()} if name == names[0] else {"boot/Image": b"no kernel" * 100} if name.startswith("rootfs") else {}
             file.seek(at)
-            file.write(fat(SIZES[name], place / "part", content))
+            if name.startswith("rootfs"):
+                file.write(squashfs(place))
+            else:
+                file.write(fat(SIZES[name], place / "part", {"boot.scr": boot.read_bytes()} if name == names[0] else {}))
             at += SIZES[name] * MIB
     return image
 
@@ -106,9 +165,10 @@ def serial(command: list[str], environment: dict[str, str], until: str, log: pat
 
 def main() -> int:
     cache = pathlib.Path(sys.argv[1]).absolute()
+    cache.mkdir(parents=True, exist_ok=True)
     try:
-        root = tools(cache)
-    except packages.Unavailable as reason:
+        root, firmware = tools(cache), u_boot(cache)
+    except (packages.Unavailable, debs.Failed) as reason:
         print(f"yocto-boot: SKIPPED: {reason}")
         return 0
     began = time.monotonic()
@@ -116,20 +176,26 @@ def main() -> int:
         place = pathlib.Path(name)
         image = disk(place, script("qemuarm64", place))
         environment = dict(os.environ, LD_LIBRARY_PATH=f"{root}/usr/lib/x86_64-linux-gnu:{root}/lib/x86_64-linux-gnu")
-        flash = place / "flash"
-        flash.write_bytes(b"\xff" * (64 * MIB))
         command = [f"{root}/usr/bin/qemu-system-aarch64", "-L", f"{root}/usr/share/qemu", "-M", "virt", "-cpu", "cortex-a57", "-m", "256", "-nographic",
-                   "-monitor", "none", "-nic", "none", "-bios", f"{root}/usr/lib/u-boot/qemu_arm64/u-boot.bin",
-                   "-drive", f"if=pflash,unit=1,format=raw,file={flash}",
+                   "-monitor", "none", "-nic", "none", "-bios", str(firmware),
                    "-drive", f"if=none,id=disk,format=raw,file={image}", "-device", "virtio-blk-device,drive=disk"]
+        # The next start of slot A comes after its tries were saved.
         said = serial(command, environment, "both get three more", cache / "serial.log")
-    starts = re.findall(r"picket: slot ([AB]) on (\S+ \d+:\d+)", said)
-    wanted = [("A", "virtio 0:2")] * 3 + [("B", "virtio 0:3")] * 3
-    # Numbers are U-Boot's, hexadecimal; 2 and 3 are the slots' places on this disk.
-    good = starts == wanted and "both get three more" in said
-    print(f"{'ok' if good else 'FAIL':4} yocto-boot: {len(starts)} starts: {' '.join(f'{slot}@{where}' for slot, where in starts)}, "
-          f"{'then both slots get three tries again' if good else f'see {cache}/serial.log'}; {time.monotonic() - began:.0f} s")
-    return 0 if good else 1
+        kept = environment_of(image, place)
+    starts = re.findall(r"picket: slot ([AB]) on (\S+ \d+):0x(\d+)", said)
+    faults = []
+    # 2 and 3 are the slots' places on this disk; the script knows their names only.
+    if starts != [("A", "virtio 0", "2")] * 3 + [("B", "virtio 0", "3")] * 3:
+        faults.append(f"starts were {starts}")
+    if "both get three more" not in said or said.count("900 bytes read") != 6:
+        faults.append("slots were not read, or the tries did not come to an end")
+    if [kept.get(f"BOOT_{slot}_LEFT") for slot in "AB"] not in (["0", "0"], ["3", "3"]) or kept.get("BOOT_ORDER") != "A B":
+        faults.append(f"the environment's file says {({key: value for key, value in kept.items() if key.startswith('BOOT_')})}")
+    print(f"{'FAIL' if faults else 'ok':4} yocto-boot: {len(starts)} starts ({' '.join(slot for slot, _, _ in starts)}), kernel out of a squashfs found by name, "
+          f"tries kept in {len(kept)} variables on the boot partition; {time.monotonic() - began:.0f} s")
+    for fault in faults:
+        print(f"       {fault} ({cache}/serial.log)")
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ def picket_commit(d):
         return said.stdout.strip() if said.returncode == 0 else None
     commit = git("rev-parse", "--verify", "HEAD^{commit}")
     if not commit:
-        bb.fatal("picket: %s is no git checkout: set PICKET_GIT and SRCREV:pn-picket, or use externalsrc" % checkout)
+        # Not an error: who has the layer for something else need not have its history.
+        raise bb.parse.SkipRecipe("%s is no git checkout: set PICKET_GIT and SRCREV:pn-picket" % checkout)
     for name in ("HEAD", "logs/HEAD"):
         path = git("rev-parse", "--git-path", name)
         bb.parse.mark_dependency(d, os.path.join(checkout, path))
