@@ -117,6 +117,8 @@ def check_updates(metadata: Metadata) -> list[str]:
     for slot in plan["slots"]:
         if f"BOOT_{slot['bootname']}_LEFT" not in script or f"picket_name {slot['partition']}" not in script:
             faults.append(f"boot.cmd.in does not know slot {slot['bootname']} on {slot['partition']}")
+    if f"${{devnum}} {plan['partitions']['esp']} picket_part" not in script:
+        faults.append(f"boot.cmd.in does not read its tries from {plan['partitions']['esp']}")
     environment = (LAYERS["picket-bsp"] / "recipes-bsp/picket-boot/files/fw_env.config").read_text().splitlines()[-1].split()
     config = (LAYERS["picket-bsp"] / "recipes-bsp/u-boot/files/picket.cfg").read_text()
     if f"CONFIG_ENV_SIZE={environment[2]}" not in config or f'CONFIG_ENV_FAT_FILE="{pathlib.Path(environment[0]).name}"' not in config:
