@@ -15,7 +15,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 PROFILE ?= quick
 BINARY ?= $(TARGET_DIR)/$(PROFILE)/picket
 
-.PHONY: help setup setup-build setup-test setup-cross setup-bench setup-fleet build run test test-capture fleet-sim fleet-test fleet-measure chaos fuzz check fmt-check clippy deny texts unit bench eval eval-full eval-clean instructions cross cross-test install clean
+.PHONY: help setup setup-build setup-test setup-cross setup-bench setup-fleet build run test test-capture fleet-sim fleet-test fleet-measure chaos fuzz check fmt-check clippy deny texts unit bench eval eval-full eval-clean instructions cross cross-test yocto-venv yocto-check yocto-crates yocto-edid yocto-kconfig yocto-build yocto-boot yocto-layers install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -113,6 +113,26 @@ cross: setup-cross ## build the stripped aarch64 daemon (fat LTO: some minutes)
 cross-test: setup-cross ## the library's tests for aarch64 under qemu: NEON alone, then with all that qemu knows
 	QEMU_CPU=cortex-a53 $(CARGO) test --locked --target $(ARM) --lib
 	QEMU_CPU=max $(CARGO) test --locked --target $(ARM) --lib -- kernels features detect evidence wire
+
+YOCTO := $(TARGET_DIR)/yocto
+yocto-venv:
+	@board/setup.sh yocto
+	@tests/yocto/venv.sh $(YOCTO)
+yocto-check: yocto-venv ## the Yocto layers, as far as packages of PyPI go: BitBake's parser, oelint-adv, agreement with board/ (20 seconds)
+	@tests/yocto/venv.sh $(YOCTO) tests/yocto/check.py $(STAGES)
+yocto-crates: ## write the recipe's list of crates anew from Cargo.lock
+	@python3 -B yocto/tools/crates.py
+yocto-edid: ## write the EDIDs of HDMI inputs anew
+	@python3 -B yocto/tools/edid.py
+yocto-kconfig: setup-build ## the layers' kernel fragments against Debian's kernel source (150 MB; 5 minutes the first time)
+	@board/setup.sh yocto
+	@tests/yocto/kconfig.sh $(YOCTO)/kconfig
+yocto-build: setup-build yocto-venv ## the recipe's sources and crates by BitBake's own fetcher, then its cargo build, without a network (15 minutes)
+	@tests/yocto/venv.sh $(YOCTO) tests/yocto/build.py $(YOCTO)/build
+yocto-boot: setup-cross yocto-venv ## the slots' boot script in a U-Boot with the layer's options, in an emulator (5 minutes the first time)
+	@tests/yocto/venv.sh $(YOCTO) tests/yocto/uboot.py $(YOCTO)/boot
+yocto-layers: ## with BITBAKE_DIR, OECORE_DIR and LAYERS set: parse, dependencies, crates, native compile, yocto-check-layer
+	@tests/yocto/layers.sh $(YOCTO)/layers
 
 # No dependency on `build`: root installs what a user has built.
 install: ## install into DESTDIR: binary, systemd files, default configuration

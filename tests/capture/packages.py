@@ -27,8 +27,8 @@ class Unavailable(Exception):
     """The bed cannot be built on this machine; the text says why."""
 
 
-def wanted():
-    return LIST.read_text().split()
+def wanted(names=LIST):
+    return names.read_text().split()
 
 
 def check_machine():
@@ -42,14 +42,14 @@ def check_machine():
         raise Unavailable("the package list is for Debian 12")
 
 
-def private_state(folder):
-    """apt-get's options for a state in `folder`."""
+def private_state(folder, names=LIST):
+    """apt-get's options for a state in `folder`, in which what the list `names` has is not installed."""
     for name in ("lists/partial", "cache/archives/partial"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "sources.list").write_text(SOURCES)
     paragraphs = Path("/var/lib/dpkg/status").read_text().split("\n\n")
     named = ((re.match(r"Package: (\S+)", p), p) for p in paragraphs)
-    ours = set(wanted())
+    ours = set(wanted(names))
     (folder / "status").write_text("\n\n".join(p for m, p in named if m and m[1] not in ours and not OURS.match(m[1])) + "\n")
     settings = {"Dir::State": folder, "Dir::State::lists": folder / "lists", "Dir::State::status": folder / "status", "Dir::Cache": folder / "cache",
                 "Dir::Etc::sourcelist": folder / "sources.list", "Dir::Etc::sourceparts": "/dev/null", "Debug::NoLocking": "true",
@@ -70,11 +70,11 @@ def apt(options, *words):
         raise Unavailable(f"apt-get {words[0]}: {told[0][:200]}")
 
 
-def fetch(folder):
-    """The packages' files, all dependencies that the machine lacks among them."""
-    options = private_state(folder)
+def fetch(folder, names=LIST):
+    """The files of the packages of the list `names`, all dependencies that the machine lacks among them."""
+    options = private_state(folder, names)
     apt(options, "update")
-    apt(options, "install", "--no-install-recommends", "--download-only", *wanted())
+    apt(options, "install", "--no-install-recommends", "--download-only", *wanted(names))
     return sorted((folder / "cache/archives").glob("*.deb"))
 
 
