@@ -17,8 +17,11 @@ pub mod tape;
 pub mod wire;
 pub mod outbox;
 pub mod mqtt;
+pub mod fitness;
 pub mod pipeline;
 pub mod report;
 pub mod config;
 pub mod daemon;
+#[cfg(feature = "watch")]
+pub mod watch;
 pub mod cli;

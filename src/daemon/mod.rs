@@ -198,6 +198,11 @@ fn tapes(config: &Config) -> Result<Option<tapes::Started>, Error> {
     tapes::start(&folder, &ids, bytes_max).map(Some).map_err(refused("a thread"))
 }
 
+/// The id of the device that `config` is for.
+pub fn device_id(config: &Config) -> Result<DeviceId, Error> {
+    Ok(device(config)?.id)
+}
+
 fn device(config: &Config) -> Result<wire::Device, Error> {
     let identity = match &config.device.machine_id {
         Some(id) => id.clone(),

@@ -8,6 +8,7 @@ mod retained;
 mod session;
 mod tls;
 mod tunnel;
+pub mod visit;
 
 #[cfg(test)]
 mod broker;
@@ -18,6 +19,7 @@ mod session_tests;
 #[cfg(test)]
 mod tests;
 
+pub use backoff::Backoff;
 pub use courier::{Counters, Courier, Event, Identity};
 
 use std::path::PathBuf;

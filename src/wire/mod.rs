@@ -5,6 +5,7 @@ mod command;
 mod config;
 mod discovery;
 mod event;
+mod fitness;
 mod head;
 mod metrics;
 mod probe;
@@ -21,6 +22,7 @@ pub use command::{
 pub use config::{ConfigTold, config, firmware};
 pub use discovery::{HOME_ASSISTANT_BIRTH, discovery};
 pub use event::{Teller, cleared_by_restart, event};
+pub use fitness::{FitnessPoint, FitnessReport, fitness};
 pub use metrics::metrics;
 pub use probe::{
     ProbeBoard, ProbeChange, ProbeDecoder, ProbeFormat, ProbeHolder, ProbeReport, ProbeSize, ProbeSound, ProbeVideo,
@@ -97,8 +99,13 @@ fn rounded(value: f64) -> f64 {
     if rounded.is_finite() { rounded + 0.0 } else { 0.0 }
 }
 
+/// When a time of ours was, ms since the Unix epoch; `None`: it is no time.
+pub fn unix_ms(rfc3339: &str) -> Option<i64> {
+    rfc3339.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
+}
+
 /// RFC 3339, UTC, milliseconds.
-fn rfc3339(unix_ms: i64) -> String {
+pub fn rfc3339(unix_ms: i64) -> String {
     let time = jiff::Timestamp::from_millisecond(unix_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     format!("{time:.3}")
 }
@@ -117,5 +124,7 @@ mod tests {
     fn times_are_utc_with_milliseconds() {
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(rfc3339(1_700_000_001_234), "2023-11-14T22:13:21.234Z");
+        assert_eq!(unix_ms("2023-11-14T22:13:21.234Z"), Some(1_700_000_001_234));
+        assert_eq!(unix_ms("yesterday"), None);
     }
 }

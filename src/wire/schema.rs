@@ -3,6 +3,7 @@
 use super::command::ReplyBody;
 use super::config::{ConfigBody, FirmwareBody};
 use super::event::EventBody;
+use super::fitness::FitnessReport;
 use super::metrics::MetricsBody;
 use super::probe::{ProbeChange, ProbeReport};
 use super::report::{BenchReport, Summary};
@@ -11,10 +12,11 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
 /// Names that [`schema`] knows.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 14] = [
     "event",
     "summary",
     "bench",
+    "broker_check",
     "probe",
     "probe_change",
     "status",
@@ -33,6 +35,7 @@ pub fn schema(name: &str) -> Option<Value> {
         "event" => of::<EventBody<'_>>(),
         "summary" => of::<Summary>(),
         "bench" => of::<BenchReport>(),
+        "broker_check" => of::<FitnessReport>(),
         "probe" => of::<ProbeReport>(),
         "probe_change" => of::<ProbeChange>(),
         "status" => of::<StatusBody<'_>>(),

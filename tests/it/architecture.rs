@@ -20,6 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("wire", &["alert", "detect", "budget", "health", "time", "ids"]),
     ("outbox", &["wire", "time", "ids"]),
     ("mqtt", &["outbox", "wire", "time", "ids"]),
+    ("fitness", &["mqtt", "wire", "time", "ids"]),
     (
         "pipeline",
         &[
@@ -36,10 +37,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "kernels", "time", "ids",
         ],
     ),
+    ("watch", &["mqtt", "wire", "time", "ids"]),
     (
         "cli",
         &[
-            "daemon", "config", "report", "pipeline", "wire", "tape", "alert", "detect", "features", "source",
+            "watch", "daemon", "config", "fitness", "mqtt", "report", "pipeline", "wire", "tape", "alert", "detect", "features", "source",
             "budget", "health", "kernels", "frame", "time", "ids",
         ],
     ),
@@ -48,6 +50,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Where each foreign crate may be named: one place to change when it changes.
 const FOREIGN: &[(&str, &[&str])] = &[
     ("alsa", &["source/capture/"]),
+    ("bytes", &["mqtt/visit.rs", "mqtt/visit/"]),
     ("clap", &["cli/"]),
     ("crc32fast", &["outbox/", "tape/"]),
     ("ebur128", &["features/loudness.rs"]),
@@ -56,15 +59,20 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("jiff", &["wire/"]),
     ("jpeg_encoder", &["evidence.rs"]),
     ("nix", &["time.rs", "source/", "health/", "outbox/", "mqtt/tunnel.rs", "daemon/"]),
-    ("rumqttc", &["mqtt/link.rs", "mqtt/link/"]),
+    ("ratatui", &["watch/run.rs", "watch/screen.rs", "watch/view/"]),
+    ("rumqttc", &["mqtt/link.rs", "mqtt/link/", "mqtt/visit/"]),
     ("rustls", &["mqtt/", "config/environment.rs"]),
     ("sd_notify", &["daemon/reporting.rs"]),
     ("serde", &["wire/", "config/"]),
     ("simd_json", &["wire/"]),
-    ("tokio", &["daemon/", "mqtt/"]),
+    ("tokio", &["daemon/", "mqtt/", "fitness/", "watch/"]),
     ("toml", &["config/"]),
     ("tracing_subscriber", &["cli/run.rs"]),
+    ("unicode_width", &["watch/text.rs"]),
     ("v4l", &["source/capture/"]),
+    ("x509_parser", &["mqtt/tls.rs"]),
+    ("zune_core", &["watch/view/picture.rs"]),
+    ("zune_jpeg", &["watch/view/picture.rs"]),
 ];
 
 const FUNCTION_LINES_MAX: usize = 70;

@@ -116,10 +116,14 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, "max_queued_messages 0\n")
+    }
+    /// With more lines in its configuration.
+    pub fn start_with(folder: &Path, more: &str) -> Self {
         let port = free_tcp_port();
         let config = folder.join("mosquitto.conf");
         let mut lines = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\nmax_queued_messages 0\n"
+            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\n{more}"
         );
         if nix::unistd::Uid::effective().is_root() {
             lines.push_str("user root\n");
