@@ -211,7 +211,7 @@ fn certificate(secured: &Secured, now_ms: i64) -> Point {
         return Point::untold(name, "the broker's certificate cannot be read", "look at it with openssl s_client");
     };
     let days = (end - now_ms).div_euclid(DAY_MS);
-    let text = format!("the broker's certificate ends in {days} days");
+    let text = format!("the broker's certificate is valid for {days} more days");
     let cure = "renew it; Mosquitto reads it again on SIGHUP only";
     match days {
         ..LATE_DAYS => Point::finding(name, text, cure),

@@ -31,8 +31,8 @@ pub(super) enum Presence {
 #[derive(Clone, Debug)]
 pub(super) struct Source {
     pub id: SourceId,
-    /// What the device says.
-    own: Verdict,
+    /// What the device says; `None`: nothing yet.
+    own: Option<Verdict>,
     /// What we make of it.
     pub verdict: Verdict,
     judged: bool,
@@ -66,7 +66,7 @@ impl Source {
     fn new(id: SourceId) -> Self {
         Self {
             id,
-            own: Verdict::Off,
+            own: None,
             verdict: Verdict::Off,
             judged: false,
             since_ms: 0,
@@ -93,7 +93,7 @@ impl Source {
 
     /// Takes its `state`.
     pub(super) fn state(&mut self, body: &Body) {
-        self.own = Verdict::of(&body.text("verdict", 16).unwrap_or_default());
+        self.own = body.text("verdict", 16).map(|word| Verdict::of(&word));
         let open = body.list("open", OPEN_MAX).unwrap_or_default();
         self.open = open
             .iter()
@@ -115,8 +115,8 @@ impl Source {
     }
 
     fn health(&mut self, body: &Body) {
-        self.own = Verdict::of(&body.text("verdict", 16).unwrap_or_default());
-        if matches!(self.own, Verdict::Ok | Verdict::Off) {
+        self.own = body.text("verdict", 16).map(|word| Verdict::of(&word));
+        if matches!(self.own, Some(Verdict::Ok | Verdict::Off)) {
             self.open.clear();
         }
         (self.fps, self.coverage) = (body.number("fps"), body.number("coverage"));
@@ -358,7 +358,7 @@ impl Device {
             _ => None,
         };
         for source in &mut self.sources {
-            let is = whole.unwrap_or(source.own);
+            let Some(is) = whole.or(source.own) else { continue };
             if is != source.verdict || !source.judged {
                 let was = source.judged.then_some(source.verdict);
                 (source.verdict, source.judged, source.since_ms) = (is, true, at_ms);
@@ -370,13 +370,15 @@ impl Device {
                 });
             }
         }
-        let worst = self.sources.iter().map(|source| source.verdict).min();
+        let worst = self.sources.iter().filter(|source| source.judged).map(|source| source.verdict).min();
         // What sources say may be ahead of the last health; only trouble of the box itself is in nothing else.
         let is = match (whole, worst, self.class) {
             (Some(whole), ..) => whole,
             (_, Some(worst), Some(Verdict::Warning)) => worst.min(Verdict::Warning),
             (_, Some(worst), _) => worst,
-            (_, None, class) => class.unwrap_or(Verdict::Off),
+            (_, None, Some(class)) => class,
+            // It is there, and that is all that is known yet.
+            (_, None, None) => return,
         };
         if is != self.verdict || !self.judged {
             let was = self.judged.then_some(self.verdict);

@@ -85,7 +85,7 @@ fn has(device: &Device, word: &str) -> bool {
 
 fn compare(a: &Device, b: &Device, sort: Sort) -> Ordering {
     let by = |value: fn(&Device) -> Option<f64>| value(b).unwrap_or(-1.0).total_cmp(&value(a).unwrap_or(-1.0));
-    let names = || (&a.site, a.label(), a.id.as_str()).cmp(&(&b.site, b.label(), b.id.as_str()));
+    let names = || a.site.cmp(&b.site).then_with(|| natural(a.label(), b.label())).then_with(|| a.id.cmp(&b.id));
     let first = match sort {
         Sort::Trouble => trouble(a, b),
         Sort::Name => Ordering::Equal,
@@ -93,6 +93,30 @@ fn compare(a: &Device, b: &Device, sort: Sort) -> Ordering {
         Sort::Heat => by(|device| device.health.as_ref().and_then(|health| health.temp_c)),
     };
     first.then_with(names)
+}
+
+/// "Rack 9" before "Rack 10".
+fn natural(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a, b);
+    loop {
+        let (one, other) = (chunk(&mut a), chunk(&mut b));
+        let order = match (one.parse::<u64>(), other.parse::<u64>()) {
+            (Ok(one), Ok(other)) => one.cmp(&other),
+            _ => one.cmp(other),
+        };
+        if order.is_ne() || one.is_empty() {
+            return order;
+        }
+    }
+}
+
+/// Takes what begins `text`: digits, or everything up to the next digit.
+fn chunk<'a>(text: &mut &'a str) -> &'a str {
+    let digits = text.starts_with(|c: char| c.is_ascii_digit());
+    let end = text.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(text.len());
+    let (begin, rest) = text.split_at(end);
+    *text = rest;
+    begin
 }
 
 fn trouble(a: &Device, b: &Device) -> Ordering {
@@ -103,4 +127,16 @@ fn trouble(a: &Device, b: &Device) -> Ordering {
         Verdict::Ok | Verdict::Off => Ordering::Equal,
         _ => severity(a).cmp(&severity(b)).then(b.since_ms.cmp(&a.since_ms)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_names_count_as_numbers() {
+        let mut names = ["b 1", "a 10", "a 9", "a", "", "a 9 x", "a 09", "10", "9", "a 99999999999999999999999"];
+        names.sort_by(|a, b| natural(a, b));
+        assert_eq!(names, ["", "9", "10", "a", "a 9", "a 09", "a 9 x", "a 10", "a 99999999999999999999999", "b 1"]);
+    }
 }

@@ -148,7 +148,7 @@ impl Screen {
                 self.page = Page::Fleet;
             }
             code => match self.page.clone() {
-                Page::Fleet => self.fleet_key(code),
+                Page::Fleet => self.fleet_key(code, fleet),
                 Page::Device(id) => self.device_key(code, &id, fleet),
             },
         }
@@ -171,7 +171,7 @@ impl Screen {
         self.relist();
     }
 
-    fn fleet_key(&mut self, code: KeyCode) {
+    fn fleet_key(&mut self, code: KeyCode, fleet: &Fleet) {
         let page = self.rows.max(2) as isize - 1;
         match code {
             KeyCode::Down | KeyCode::Char('j') => self.go(1),
@@ -189,11 +189,8 @@ impl Screen {
                 self.relist();
             }
             KeyCode::Enter | KeyCode::Right | KeyCode::Char('l') => {
-                if let Some(id) = self.listing.ids.get(self.place()) {
-                    self.chosen = Some(id.clone());
-                    self.page = Page::Device(id.clone());
-                    (self.source, self.large) = (0, false);
-                }
+                self.chosen = self.listing.ids.get(self.place()).cloned();
+                self.open_chosen(fleet);
             }
             _ => {}
         }
@@ -208,18 +205,23 @@ impl Screen {
             KeyCode::Up | KeyCode::Char('k') => self.source = self.source.saturating_sub(1),
             KeyCode::Char('p') | KeyCode::Enter => self.large = !self.large,
             // From one device to the next without the list.
-            KeyCode::Char('n') | KeyCode::PageDown => self.turn(1),
-            KeyCode::Char('N') | KeyCode::PageUp => self.turn(-1),
+            KeyCode::Char('n') | KeyCode::PageDown => self.turn(1, fleet),
+            KeyCode::Char('N') | KeyCode::PageUp => self.turn(-1, fleet),
             _ => {}
         }
     }
 
-    fn turn(&mut self, by: isize) {
+    fn turn(&mut self, by: isize, fleet: &Fleet) {
         self.go(by);
-        if let Some(id) = &self.chosen {
-            self.page = Page::Device(id.clone());
-            (self.source, self.large) = (0, false);
-        }
+        self.open_chosen(fleet);
+    }
+
+    /// Opens the chosen device at its worst source.
+    fn open_chosen(&mut self, fleet: &Fleet) {
+        let Some(device) = self.chosen.as_ref().and_then(|id| fleet.device(id)) else { return };
+        let worst = (0..device.sources.len()).min_by_key(|at| device.sources.get(*at).map(|source| source.verdict));
+        self.page = Page::Device(device.id.clone());
+        (self.source, self.large) = (worst.unwrap_or(0), false);
     }
 
     fn go(&mut self, by: isize) {

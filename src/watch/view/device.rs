@@ -1,6 +1,6 @@
 //! One device: its sources, its health, what is open, what happened, and a picture.
 
-use super::{Paint, events, figure, put, rule};
+use super::{Paint, events, figure, is_news, put, rule};
 use crate::ids::DeviceId;
 use crate::watch::Now;
 use crate::watch::device::{Device, Source};
@@ -15,9 +15,8 @@ use ratatui::text::Span;
 use ratatui::widgets::{Sparkline, SparklineBar, Widget};
 use std::time::Duration;
 
-/// Beside less than this there is no room for a picture.
-const PICTURE_FROM: u16 = 110;
-const PICTURE_WIDTH: u16 = 46;
+/// With less than this there is no room for a picture beside the log.
+const PICTURE_FROM: (u16, u16) = (100, 9);
 
 pub(super) fn draw(
     buffer: &mut Buffer,
@@ -39,13 +38,22 @@ pub(super) fn draw(
         picture(buffer, below, screen, fleet, device, paint);
         return;
     }
-    let mut main = below;
-    if area.width >= PICTURE_FROM {
-        main.width -= PICTURE_WIDTH + 1;
-        let beside = Rect { x: main.x + main.width + 1, width: PICTURE_WIDTH, ..below };
+    let log = lists(buffer, below, screen, fleet, device, now, paint);
+    let (mut left, mut beside) = (log, None);
+    if log.width >= PICTURE_FROM.0 && log.height >= PICTURE_FROM.1 {
+        // As wide as it comes to be when it is as high as there is room: 480 x 405 pixels, two in a cell.
+        let width = (u32::from(log.height - 1) * 2 * 480 / 405).min(u32::from(log.width / 2)) as u16;
+        left.width -= width + 1;
+        beside = Some(Rect { x: log.x + left.width + 1, width, ..log });
+    }
+    if left.height > 1 {
+        rule(buffer, left, 0, "Last events", paint);
+        let told = fleet.log.iter().rev().filter(|change| change.device == device.id && is_news(change));
+        events(buffer, rows(left, 1, left.height - 1), told, fleet, false, paint);
+    }
+    if let Some(beside) = beside {
         picture(buffer, beside, screen, fleet, device, paint);
     }
-    lists(buffer, main, screen, fleet, device, now, paint);
 }
 
 fn rows(area: Rect, from: u16, height: u16) -> Rect {
@@ -94,8 +102,17 @@ fn identity(buffer: &mut Buffer, area: Rect, device: &Device, now: Now, paint: P
     put(buffer, area, 1, spans);
 }
 
-fn lists(buffer: &mut Buffer, area: Rect, screen: &Screen, fleet: &Fleet, device: &Device, now: Now, paint: Paint) {
-    // Curves have five rows at least; the rest is shared, sources first.
+/// Sources, the box and what is open; returns what is left for the log.
+fn lists(
+    buffer: &mut Buffer,
+    area: Rect,
+    screen: &Screen,
+    fleet: &Fleet,
+    device: &Device,
+    now: Now,
+    paint: Paint,
+) -> Rect {
+    // Curves have four rows at least; the rest is shared, sources first.
     let sources_wanted = u16::try_from(device.sources.len()).unwrap_or(u16::MAX).saturating_add(1);
     let curves = if area.height >= 40 { 8 } else { 4 };
     let left = area.height.saturating_sub(curves);
@@ -129,12 +146,7 @@ fn lists(buffer: &mut Buffer, area: Rect, screen: &Screen, fleet: &Fleet, device
         ];
         put(buffer, area_open, 1 + u16::try_from(row).unwrap_or(u16::MAX), spans);
     }
-    let area_log = part(u16::MAX);
-    if area_log.height > 1 {
-        rule(buffer, area_log, 0, "Last events", paint);
-        let told = fleet.log.iter().rev().filter(|change| change.device == device.id);
-        events(buffer, rows(area_log, 1, area_log.height - 1), told, fleet, false, paint);
-    }
+    part(u16::MAX)
 }
 
 fn source_table(buffer: &mut Buffer, area: Rect, screen: &Screen, device: &Device, now: Now, paint: Paint) {
@@ -223,7 +235,7 @@ fn health(buffer: &mut Buffer, area: Rect, device: &Device, paint: Paint) {
     let tall = if area.height >= 7 { 2 } else { 1 };
     for ((at, (name, text, most)), curve) in (0_u16..).zip(told).zip(&device.curves) {
         let part = rows(area, 1 + at * tall, tall);
-        let room = usize::from((part.width / 2).min(60));
+        let room = usize::from((part.width.saturating_sub(9) / 3).min(60));
         let shown = curve.iter().skip(curve.len().saturating_sub(room));
         let bars: Vec<SparklineBar> = shown
             .map(|value| SparklineBar::from(value.map(|value| (f64::from(value).clamp(0.0, most) * 10.0) as u64)))

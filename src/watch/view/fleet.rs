@@ -1,10 +1,9 @@
 //! The list of devices, and what happened last.
 
-use super::{Paint, events, figure, put, rule};
+use super::{Paint, events, figure, is_news, put, rule};
 use crate::watch::Now;
 use crate::watch::device::{Device, Presence};
 use crate::watch::fleet::Fleet;
-use crate::watch::incident::What;
 use crate::watch::screen::Screen;
 use crate::watch::text::{count, fit, lasting, right, since, words};
 use crate::watch::verdict::Verdict;
@@ -34,10 +33,13 @@ impl Columns {
             columns.site = 0;
         }
         if width >= 90 {
-            (columns.sources, columns.load) = (14, 6);
+            (columns.sources, columns.load) = (10, 6);
         }
         if width >= 120 {
-            (columns.name, columns.site, columns.heat, columns.heard) = (28, 18, 7, 9);
+            (columns.name, columns.heat, columns.heard) = (24, 6, 8);
+        }
+        if width >= 160 {
+            (columns.name, columns.site, columns.sources) = (32, 24, 18);
         }
         let fixed = VERDICT
             + columns.name
@@ -61,9 +63,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, screen: &mut Screen, fleet: 
         let below = Rect { y: area.y + list.height, height: log, ..area };
         rule(buffer, below, 0, "Last events", paint);
         let below = Rect { y: below.y + 1, height: log - 1, ..below };
-        // Steps say more than the verdicts that follow from them.
-        let told =
-            fleet.log.iter().rev().filter(|change| change.source.is_none() || matches!(change.what, What::Step(_)));
+        let told = fleet.log.iter().rev().filter(|change| is_news(change));
         events(buffer, below, told, fleet, true, paint);
     }
 }

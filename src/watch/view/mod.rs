@@ -127,11 +127,14 @@ fn header(buffer: &mut Buffer, area: Rect, screen: &Screen, fleet: &Fleet, now: 
     put(buffer, area, 0, spans);
     let listing = &screen.listing;
     let (devices, sources) = (listing.devices.iter().sum(), listing.sources.iter().sum());
-    let mut spans = vec![Span::raw(format!("{} devices  {} sources ", count(devices), count(sources)))];
+    let plural = |number: usize, what| format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" });
+    let mut spans = vec![Span::raw(format!("{}  {} ", plural(devices, "device"), plural(sources, "source")))];
     for verdict in Verdict::ALL {
         let number = listing.devices[verdict as usize];
         let style = if number == 0 { paint.dim() } else { paint.verdict(verdict) };
-        spans.push(Span::styled(format!("  {} {} {}", verdict.sign(), count(number), verdict.name()), style));
+        // Signs alone where there is no room for words.
+        let word = if area.width < 100 { String::new() } else { format!(" {}", verdict.name()) };
+        spans.push(Span::styled(format!("  {} {}{word}", verdict.sign(), count(number)), style));
     }
     put(buffer, area, 1, spans);
 }
@@ -150,6 +153,11 @@ fn footer(buffer: &mut Buffer, area: Rect, screen: &Screen, paint: Paint) {
     buffer.set_stringn(area.x, area.y, keys, area.width.into(), paint.dim());
 }
 
+/// Steps of incidents say more than the verdicts that follow from them.
+fn is_news(change: &Change) -> bool {
+    change.source.is_none() || matches!(change.what, What::Step(_))
+}
+
 /// What happened last, newest first, as far as there is room.
 fn events<'a>(
     buffer: &mut Buffer,
@@ -161,11 +169,16 @@ fn events<'a>(
 ) {
     for (row, change) in changes.take(area.height.into()).enumerate() {
         let row = u16::try_from(row).unwrap_or(u16::MAX);
-        put(buffer, area, row, event(change, fleet, with_device, paint));
+        let width = match (with_device, area.width) {
+            (false, _) => 18,
+            (true, ..100) => 26,
+            (true, _) => 34,
+        };
+        put(buffer, area, row, event(change, fleet, with_device, width, paint));
     }
 }
 
-fn event(change: &Change, fleet: &Fleet, with_device: bool, paint: Paint) -> Vec<Span<'static>> {
+fn event(change: &Change, fleet: &Fleet, with_device: bool, width: usize, paint: Paint) -> Vec<Span<'static>> {
     let mut who = match fleet.device(&change.device) {
         Some(device) if with_device => device.label().to_owned(),
         None if with_device => change.device.as_str().to_owned(),
@@ -191,7 +204,7 @@ fn event(change: &Change, fleet: &Fleet, with_device: bool, paint: Paint) -> Vec
     vec![
         Span::styled(format!(" {} ", clock(change.at_ms)), paint.dim()),
         Span::styled(format!("{sign} "), style),
-        Span::raw(format!("{} ", fit(&who, if with_device { 34 } else { 18 }))),
+        Span::raw(format!("{} ", fit(&who, width))),
         Span::styled(text, style),
     ]
 }
