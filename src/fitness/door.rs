@@ -215,7 +215,7 @@ fn certificate(secured: &Secured, now_ms: i64) -> Point {
     let cure = "renew it; Mosquitto reads it again on SIGHUP only";
     match days {
         ..LATE_DAYS => Point::finding(name, text, cure),
-        ..RENEW_DAYS => Point::warning(name, text, cure),
+        LATE_DAYS..RENEW_DAYS => Point::warning(name, text, cure),
         _ => Point::ok(name, text),
     }
     .with("days_left", days as f64)

@@ -2,7 +2,7 @@
 
 use super::Now;
 use super::body::Body;
-use super::incident::{Change, What};
+use super::incident::{Change, Moved, What};
 use super::verdict::{Severity, Verdict};
 use crate::ids::{DeviceId, SourceId};
 use crate::time::Mono;
@@ -172,6 +172,8 @@ pub(super) struct Device {
     pub missed: u64,
     pub verdict: Verdict,
     judged: bool,
+    /// The verdict is that of a device that is away.
+    away: bool,
     /// Since when, ms since the Unix epoch.
     pub since_ms: i64,
     /// What a filter looks at: names in small letters.
@@ -202,6 +204,7 @@ impl Device {
             missed: 0,
             verdict: Verdict::Off,
             judged: false,
+            away: false,
             since_ms: now.wall_ms,
         }
     }
@@ -366,7 +369,7 @@ impl Device {
                     at_ms: now.wall_ms,
                     device: self.id.clone(),
                     source: Some(source.id.clone()),
-                    what: What::Verdict { was, is },
+                    what: What::Verdict { was, is, moved: Moved::Not },
                 });
             }
         }
@@ -380,10 +383,15 @@ impl Device {
             // It is there, and that is all that is known yet.
             (_, None, None) => return,
         };
-        if is != self.verdict || !self.judged {
+        let moved = match (self.away, whole.is_some()) {
+            (false, true) => Moved::Away,
+            (true, false) => Moved::Back,
+            _ => Moved::Not,
+        };
+        if is != self.verdict || !self.judged || moved != Moved::Not {
             let was = self.judged.then_some(self.verdict);
-            (self.verdict, self.judged, self.since_ms) = (is, true, at_ms);
-            let what = What::Verdict { was, is };
+            (self.verdict, self.judged, self.since_ms, self.away) = (is, true, at_ms, whole.is_some());
+            let what = What::Verdict { was, is, moved };
             changes.push(Change { at_ms: now.wall_ms, device: self.id.clone(), source: None, what });
         }
     }

@@ -40,13 +40,29 @@ pub(super) struct Change {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum What {
     /// Another verdict; `was` is `None` when it is the first.
-    Verdict { was: Option<Verdict>, is: Verdict },
+    Verdict {
+        was: Option<Verdict>,
+        is: Verdict,
+        /// Whether the device itself went or came back, whatever its sources do.
+        moved: Moved,
+    },
     /// A step of an incident: "raised", "updated", "cleared".
     Step(Step),
     /// Who it is.
     Named { name: String, site: String, version: String },
     /// The broker forgot it.
     Gone,
+}
+
+/// What a device did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moved {
+    /// It is where it was.
+    Not,
+    /// It is gone, stopped or silent.
+    Away,
+    /// It is here again.
+    Back,
 }
 
 /// A step of an incident.

@@ -1,6 +1,6 @@
 //! Changes as lines for pipes: `TIME WHO KIND ...`, or one JSON object a line.
 
-use super::incident::{Change, What};
+use super::incident::{Change, Moved, What};
 use crate::wire;
 use serde_json::{Map, Value, json};
 
@@ -15,7 +15,14 @@ fn who(change: &Change) -> String {
 /// For people and grep. Nothing in it commands a terminal: all texts were made harmless when they came.
 pub(super) fn line(change: &Change) -> String {
     let what = match &change.what {
-        What::Verdict { was, is } => format!("verdict {} was={}", is.name(), was.map_or("-", |was| was.name())),
+        What::Verdict { was, is, moved } => {
+            let moved = match moved {
+                Moved::Not => "",
+                Moved::Away => " away",
+                Moved::Back => " back",
+            };
+            format!("verdict {} was={}{moved}", is.name(), was.map_or("-", |was| was.name()))
+        }
         What::Step(step) => {
             let late = if step.replayed { " late" } else { "" };
             let lasted = step.lasted_s.map_or(String::new(), |lasted| format!(" {lasted:.1}s"));
@@ -38,8 +45,11 @@ pub(super) fn json(change: &Change) -> String {
         put("source", json!(source.as_str()));
     }
     match &change.what {
-        What::Verdict { was, is } => {
+        What::Verdict { was, is, moved } => {
             put("kind", json!("verdict"));
+            if *moved != Moved::Not {
+                put("away", json!(*moved == Moved::Away));
+            }
             put("verdict", json!(is.name()));
             if let Some(was) = was {
                 put("was", json!(was.name()));

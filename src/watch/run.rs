@@ -22,7 +22,7 @@ const TICK_EVERY: Duration = Duration::from_secs(1);
 /// Messages that wait for the model; the broker waits then.
 const NEWS_MAX: usize = 4096;
 /// Messages taken before keys and screen have their turn.
-const AT_ONCE: usize = 2000;
+const AT_ONCE: usize = 500;
 
 /// Whom to watch.
 pub struct Watch {

@@ -158,6 +158,8 @@ fn silence_is_told_after_the_devices_own_period_and_never_while_the_broker_is_aw
     assert_eq!(bench.verdict(1), Verdict::Ok);
     bench.fleet.tick(at(96));
     assert_eq!(bench.verdict(1), Verdict::Silent);
+    let screen = bench.drawn(100, 30, at(97));
+    assert!(screen.contains("device is away: silent, was ok"), "{screen}");
     bench.device(1, at(100));
     assert_eq!(bench.verdict(1), Verdict::Ok);
     bench.fleet.excuse_all(at(1000));
@@ -200,7 +202,7 @@ fn lines_tell_each_change_once() {
     bench.take(&topics(1).status(), &wire::status(&made(at(31)), "lost", 1), at(31));
     let lines = bench.lines();
     assert_eq!(lines.len(), 3, "{lines:#?}");
-    assert!(lines[2].ends_with("pk-000000000001 verdict lost was=ok"), "{lines:#?}");
+    assert!(lines[2].ends_with("pk-000000000001 verdict lost was=ok away"), "{lines:#?}");
     for line in first.iter().chain(&lines) {
         let fields: Vec<&str> = line.splitn(4, ' ').collect();
         assert!(wire::unix_ms(fields[0]).is_some() && fields[1].starts_with("pk-"), "{line}");

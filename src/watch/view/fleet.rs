@@ -74,7 +74,7 @@ fn table(buffer: &mut Buffer, area: Rect, screen: &mut Screen, fleet: &Fleet, no
     let listed = screen.listing.ids.len();
     let filter = match screen.filter.as_str() {
         "" => String::new(),
-        filter => format!(", {} of them match \"{filter}\"", count(listed)),
+        filter => format!(", that match \"{filter}\""),
     };
     let head = [
         fit(" VERDICT", VERDICT),

@@ -7,7 +7,7 @@ pub(super) mod picture;
 
 use super::Now;
 use super::fleet::Fleet;
-use super::incident::{Change, What};
+use super::incident::{Change, Moved, What};
 use super::screen::{Page, Screen};
 use super::text::{clock, count, fit, since, words};
 use super::verdict::{Severity, Verdict};
@@ -153,9 +153,13 @@ fn footer(buffer: &mut Buffer, area: Rect, screen: &Screen, paint: Paint) {
     buffer.set_stringn(area.x, area.y, keys, area.width.into(), paint.dim());
 }
 
-/// Steps of incidents say more than the verdicts that follow from them.
+/// Steps of incidents say more than the verdicts that follow from them; devices that go and come back have none.
 fn is_news(change: &Change) -> bool {
-    change.source.is_none() || matches!(change.what, What::Step(_))
+    match change.what {
+        What::Verdict { moved, .. } => moved != Moved::Not,
+        What::Named { .. } => false,
+        What::Step(_) | What::Gone => true,
+    }
 }
 
 /// What happened last, newest first, as far as there is room.
@@ -188,9 +192,14 @@ fn event(change: &Change, fleet: &Fleet, with_device: bool, width: usize, paint:
         who = if who.is_empty() { source.as_str().to_owned() } else { format!("{who} / {source}") };
     }
     let (sign, style, text) = match &change.what {
-        What::Verdict { is, was } => {
+        What::Verdict { is, was, moved } => {
             let was = was.map_or("", |was| was.name());
-            (is.sign(), paint.verdict(*is), format!("{}, was {was}", is.name()))
+            let device = match moved {
+                Moved::Not => "",
+                Moved::Away => "device is away: ",
+                Moved::Back => "device is back: ",
+            };
+            (is.sign(), paint.verdict(*is), format!("{device}{}, was {was}", is.name()))
         }
         What::Step(step) => {
             let lasted = step.lasted_s.map_or(String::new(), |lasted| format!(" after {lasted:.0} s"));
