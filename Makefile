@@ -15,7 +15,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 PROFILE ?= quick
 BINARY ?= $(TARGET_DIR)/$(PROFILE)/picket
 
-.PHONY: help setup setup-build setup-test setup-cross setup-bench setup-fleet build run test test-capture fleet-sim fleet-test fleet-measure chaos fuzz check fmt-check clippy deny texts unit bench eval eval-full eval-clean instructions cross cross-test yocto-venv yocto-check yocto-crates yocto-edid yocto-kconfig yocto-build yocto-boot yocto-layers install clean
+.PHONY: help setup setup-build setup-test setup-cross setup-bench setup-fleet build watch run test test-capture fleet-sim fleet-test fleet-measure chaos fuzz check fmt-check clippy deny texts unit bench eval eval-full eval-clean instructions cross cross-test yocto-venv yocto-check yocto-crates yocto-edid yocto-kconfig yocto-build yocto-boot yocto-layers install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -31,8 +31,13 @@ setup-cross:
 setup-bench:
 	@board/setup.sh build test bench cross
 
-build: setup-build ## build the daemon, optimised but quick to link
+build: setup-build ## build the daemon, optimised but quick to link ('make watch' for one that has 'picket watch' too)
 	$(CARGO) build --locked --profile $(PROFILE)
+
+# For people's machines: boxes do not need a terminal's view of a fleet, so their image is built without.
+watch: setup-build ## build with 'picket watch', a fleet in a terminal: then 'make install' installs that one
+	$(CARGO) build --locked --profile $(PROFILE) --features watch
+	@echo "watch a fleet:  $(TARGET_DIR)/$(PROFILE)/picket watch mqtt://BROKER"
 
 run: setup-test build ## demo: a live stream with planted defects, a broker, and the alerts as they arrive (about a minute)
 	@python3 -B tests/demo/run.py --daemon $(TARGET_DIR)/$(PROFILE)/picket --cache $(TARGET_DIR)/demo
@@ -42,7 +47,7 @@ test: setup-test ## all tests of this machine
 	python3 -B -m unittest discover -q -s tests/eval
 	python3 -B -m unittest discover -q -s tests/capture
 	@.ci/unit.sh
-	$(CARGO) test --locked
+	$(CARGO) test --locked --features watch
 
 chaos: setup-test ## 20,000 alerts for each of 10 seeds through brokers that misbehave and die, kill -9 in between; power cuts; bytes for an alert (15 minutes)
 	$(CARGO) test --locked --lib -- --ignored --nocapture outbox
@@ -70,7 +75,7 @@ check: fmt-check clippy texts unit deny test ## format, clippy, scripts, systemd
 fmt-check: setup-build
 	$(CARGO) fmt --check
 clippy: setup-build
-	$(CARGO) clippy --locked --all-targets --features bench,fleet-sim -- -D warnings
+	$(CARGO) clippy --locked --all-targets --features bench,fleet-sim,watch -- -D warnings
 texts: setup-test
 	@.ci/texts.sh
 unit: setup-test

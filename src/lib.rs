@@ -18,8 +18,11 @@ pub mod wire;
 pub mod outbox;
 pub mod identity;
 pub mod mqtt;
+pub mod fitness;
 pub mod pipeline;
 pub mod report;
 pub mod config;
 pub mod daemon;
+#[cfg(feature = "watch")]
+pub mod watch;
 pub mod cli;

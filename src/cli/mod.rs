@@ -2,6 +2,8 @@
 
 mod analyze;
 mod bench;
+mod broker;
+mod broker_check;
 mod bundle;
 mod check;
 mod log;
@@ -13,6 +15,8 @@ mod replay;
 mod run;
 mod suggest;
 mod telling;
+#[cfg(feature = "watch")]
+mod watch;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -47,18 +51,31 @@ enum Command {
     Check(check::Options),
     /// Shows what this box has: capture devices, decoders that work, sensors
     Probe(probe::Options),
+    /// Shows a fleet in this terminal: trouble first, each device with its sources, health, incidents and pictures
+    #[cfg(feature = "watch")]
+    Watch(watch::Options),
+    /// A fleet in a terminal: not in this build
+    #[cfg(not(feature = "watch"))]
+    #[command(hide = true, disable_help_flag = true)]
+    Watch {
+        /// Whatever it is
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        _given: Vec<std::ffi::OsString>,
+    },
     /// Measures what this box can carry
     Bench(bench::Options),
     /// Prints the JSON Schema of a message or of the configuration; without a name, the names
     Schema {
-        /// event, summary, bench, probe, probe_change, status, info, health, state, config_state, firmware, metrics, log, reply,
-        /// provision;
+        /// event, summary, bench, broker_check, probe, probe_change, status, info, health, state, config_state, firmware, metrics,
+        /// log, reply, provision;
         /// config is that of the configuration's files
         name: Option<String>,
     },
     /// Collects what support needs in one archive: versions, settings without secrets, the last lines of the log, health
     /// of the last hour, devices
     Bundle(bundle::Options),
+    /// Tells whether a broker is fit for a fleet: what is tried, what came of it, and what to do about it
+    BrokerCheck(broker_check::Options),
     /// Has the broker forget this device: empties all that it keeps of it. The daemon must not run
     Decommission(Configured),
     /// Makes this box's key, its signing requests, and takes the certificates for them
@@ -121,6 +138,14 @@ pub fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Schema { name } => schema(name.as_deref()),
         Command::Bundle(options) => bundle::run(&options),
+        #[cfg(feature = "watch")]
+        Command::Watch(options) => watch::run(&options),
+        #[cfg(not(feature = "watch"))]
+        Command::Watch { .. } => Err(Failure {
+            code: CONFIGURATION,
+            text: "watch is not in this build, as it is not in those for boxes: 'make watch' or 'cargo build --features watch' has it".to_owned(),
+        }),
+        Command::BrokerCheck(options) => broker_check::run(&options),
         Command::Decommission(configured) => run::decommission(&configured),
         Command::Provision(options) => provision::run(&options),
         Command::Version => version(),

@@ -9,6 +9,7 @@ mod retained;
 mod session;
 mod tls;
 mod tunnel;
+pub mod visit;
 
 #[cfg(test)]
 mod broker;
@@ -19,6 +20,7 @@ mod session_tests;
 #[cfg(test)]
 mod tests;
 
+pub use backoff::Backoff;
 pub use courier::{Courier, Identity};
 pub use news::{Counters, Event};
 

@@ -2,6 +2,7 @@
 //! without a restart.
 
 use super::Tls;
+use super::visit::Secured;
 use crate::identity::{self, Pair};
 use crate::time::Clock;
 use rustls::ClientConfig;
@@ -73,6 +74,19 @@ pub fn client_config(tls: &Tls, clock: Arc<dyn Clock>) -> Result<ClientConfig, E
             builder.with_client_auth_cert(chain, key).map_err(Error::Settings)
         }
     }
+}
+
+/// What a connection came to.
+pub fn secured(connection: &rustls::ClientConnection) -> Secured {
+    let version = match connection.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_3) => "1.3",
+        Some(rustls::ProtocolVersion::TLSv1_2) => "1.2",
+        _ => "of an unknown version",
+    };
+    let certificate = connection.peer_certificates().and_then(|chain| chain.first());
+    let parsed = certificate.and_then(|certificate| x509_parser::parse_x509_certificate(certificate).ok());
+    let not_after = parsed.map(|(_, certificate)| certificate.validity().not_after.timestamp().saturating_mul(1000));
+    Secured { version, not_after }
 }
 
 fn authorities(file: Option<&Path>) -> Result<rustls::RootCertStore, Error> {

@@ -2,6 +2,7 @@
 //! it sets neither nodelay nor a limit for unacknowledged bytes.
 
 use super::mend::Mender;
+use super::visit::Secured;
 use super::{Settings, tls};
 use crate::time::Clock;
 use rustls::pki_types::ServerName;
@@ -78,7 +79,7 @@ pub struct Tunnel {
 impl Tunnel {
     /// Connects to the broker, then opens the socket at `path`.
     pub async fn open(settings: &Settings, path: PathBuf, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        let upstream = connect(settings, clock).await?;
+        let (upstream, _) = connect(settings, clock).await?;
         let listener = listen(&path).map_err(|source| Error::Socket { path: path.clone(), source })?;
         let (door, fault) = (path.clone(), Arc::new(OnceLock::new()));
         let told = Arc::clone(&fault);
@@ -161,16 +162,22 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Box<dyn Stream>, Error> {
+/// A line to the broker, and how it is secured.
+pub async fn connect(
+    settings: &Settings,
+    clock: Arc<dyn Clock>,
+) -> Result<(Box<dyn Stream>, Option<Secured>), Error> {
     // Before the network is asked: a wrong file is a mistake that stays.
     let config = settings.tls.as_ref().map(|tls| tls::client_config(tls, clock)).transpose()?;
     let tcp = connect_tcp(settings).await?;
-    let Some(config) = config else { return Ok(Box::new(tcp)) };
+    let Some(config) = config else { return Ok((Box::new(tcp), None)) };
     let name = ServerName::try_from(settings.host.clone()).map_err(|_| Error::ServerName(settings.host.clone()))?;
     let handshake = TlsConnector::from(Arc::new(config)).connect(name, tcp);
     let late = || io::Error::new(io::ErrorKind::TimedOut, "no answer");
     let stream = timeout(HANDSHAKE_MAX, handshake).await.map_err(|_| Error::Handshake(late()))?;
-    Ok(Box::new(stream.map_err(Error::Handshake)?))
+    let stream = stream.map_err(Error::Handshake)?;
+    let secured = tls::secured(stream.get_ref().1);
+    Ok((Box::new(stream), Some(secured)))
 }
 
 /// Tries all addresses of the host, in the resolver's order.

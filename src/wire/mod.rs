@@ -7,6 +7,7 @@ mod command;
 mod config;
 mod discovery;
 mod event;
+mod fitness;
 mod head;
 mod health;
 mod info;
@@ -27,6 +28,7 @@ pub use command::{
 pub use config::{ConfigTold, config, firmware};
 pub use discovery::{HOME_ASSISTANT_BIRTH, discovery};
 pub use event::{Teller, cleared_by_restart, event};
+pub use fitness::{FitnessPoint, FitnessReport, fitness};
 pub use health::{BrokerHealth, BudgetHealth, HealthParts, SpoolHealth, class, health};
 pub use info::{Device, Hold, Info, holds, info};
 pub use log::log;
@@ -123,8 +125,13 @@ pub fn time_text(unix_ms: i64) -> String {
     rfc3339(unix_ms)
 }
 
+/// When a time of ours was, ms since the Unix epoch; `None`: it is no time.
+pub fn unix_ms(rfc3339: &str) -> Option<i64> {
+    rfc3339.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
+}
+
 /// RFC 3339, UTC, milliseconds.
-fn rfc3339(unix_ms: i64) -> String {
+pub fn rfc3339(unix_ms: i64) -> String {
     let time = jiff::Timestamp::from_millisecond(unix_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     format!("{time:.3}")
 }
@@ -143,5 +150,7 @@ mod tests {
     fn times_are_utc_with_milliseconds() {
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(rfc3339(1_700_000_001_234), "2023-11-14T22:13:21.234Z");
+        assert_eq!(unix_ms("2023-11-14T22:13:21.234Z"), Some(1_700_000_001_234));
+        assert_eq!(unix_ms("yesterday"), None);
     }
 }

@@ -4,6 +4,7 @@ use super::certificate::Provision;
 use super::command::ReplyBody;
 use super::config::{ConfigBody, FirmwareBody};
 use super::event::EventBody;
+use super::fitness::FitnessReport;
 use super::health::HealthBody;
 use super::info::InfoBody;
 use super::log::LogBody;
@@ -15,10 +16,11 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
 /// Names that [`schema`] knows.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 16] = [
     "event",
     "summary",
     "bench",
+    "broker_check",
     "probe",
     "probe_change",
     "status",
@@ -39,6 +41,7 @@ pub fn schema(name: &str) -> Option<Value> {
         "event" => of::<EventBody<'_>>(),
         "summary" => of::<Summary>(),
         "bench" => of::<BenchReport>(),
+        "broker_check" => of::<FitnessReport>(),
         "probe" => of::<ProbeReport>(),
         "probe_change" => of::<ProbeChange>(),
         "status" => of::<StatusBody<'_>>(),

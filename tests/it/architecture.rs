@@ -21,6 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("outbox", &["wire", "time", "ids"]),
     ("identity", &["time", "ids"]),
     ("mqtt", &["identity", "outbox", "wire", "time", "ids"]),
+    ("fitness", &["mqtt", "wire", "time", "ids"]),
     (
         "pipeline",
         &[
@@ -37,11 +38,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "budget", "kernels", "time", "ids",
         ],
     ),
+    ("watch", &["mqtt", "wire", "time", "ids"]),
     (
         "cli",
         &[
-            "daemon", "config", "identity", "report", "pipeline", "wire", "tape", "alert", "detect", "features",
-            "source", "budget", "health", "kernels", "frame", "time", "ids",
+            "watch", "daemon", "config", "fitness", "mqtt", "identity", "report", "pipeline", "wire", "tape", "alert", "detect",
+            "features", "source", "budget", "health", "kernels", "frame", "time", "ids",
         ],
     ),
 ];
@@ -49,6 +51,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Where each foreign crate may be named: one place to change when it changes.
 const FOREIGN: &[(&str, &[&str])] = &[
     ("alsa", &["source/capture/"]),
+    ("bytes", &["mqtt/visit.rs", "mqtt/visit/"]),
     ("clap", &["cli/"]),
     ("crc32fast", &["outbox/", "tape/"]),
     ("ebur128", &["features/loudness.rs"]),
@@ -58,18 +61,22 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("jiff", &["wire/"]),
     ("jpeg_encoder", &["evidence.rs"]),
     ("nix", &["time.rs", "source/", "health/", "outbox/", "identity/", "mqtt/tunnel.rs", "daemon/"]),
+    ("ratatui", &["watch/run.rs", "watch/screen.rs", "watch/view/"]),
     ("rcgen", &["identity/"]),
-    ("rumqttc", &["mqtt/link.rs", "mqtt/link/"]),
+    ("rumqttc", &["mqtt/link.rs", "mqtt/link/", "mqtt/visit/"]),
     ("rustls", &["identity/", "mqtt/", "config/environment.rs"]),
     ("sd_notify", &["daemon/reporting.rs"]),
     ("serde", &["wire/", "config/"]),
     ("simd_json", &["wire/"]),
     ("tar", &["cli/bundle.rs"]),
-    ("tokio", &["daemon/", "mqtt/"]),
+    ("tokio", &["daemon/", "mqtt/", "fitness/", "watch/"]),
     ("toml", &["config/"]),
     ("tracing_subscriber", &["cli/log.rs"]),
+    ("unicode_width", &["watch/text.rs"]),
     ("v4l", &["source/capture/"]),
-    ("x509_parser", &["identity/"]),
+    ("x509_parser", &["identity/", "mqtt/tls.rs"]),
+    ("zune_core", &["watch/view/picture.rs"]),
+    ("zune_jpeg", &["watch/view/picture.rs"]),
 ];
 
 const FUNCTION_LINES_MAX: usize = 70;

@@ -38,6 +38,7 @@ fn names_are_listed() {
             "event",
             "summary",
             "bench",
+            "broker_check",
             "probe",
             "probe_change",
             "status",

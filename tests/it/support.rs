@@ -120,10 +120,14 @@ impl Mosquitto {
     }
     /// With further lines of its configuration.
     pub fn with(folder: &Path, more: &str) -> Self {
+        Self::start_with(folder, &format!("max_queued_messages 0\n{more}"))
+    }
+    /// With just these lines in its configuration.
+    pub fn start_with(folder: &Path, more: &str) -> Self {
         let port = free_tcp_port();
         let config = folder.join("mosquitto.conf");
         let mut lines = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\nmax_queued_messages 0\n{more}"
+            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\n{more}"
         );
         if nix::unistd::Uid::effective().is_root() {
             lines.push_str("user root\n");
