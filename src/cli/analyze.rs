@@ -7,6 +7,7 @@ use crate::budget::{Effort, Share, Step};
 use crate::detect::{Defect, Severity};
 use crate::health::own_cpu_time;
 use crate::ids::{DeviceId, IncidentIds, SourceId, StartCount};
+use crate::pair::RECORDING_HEAD;
 use crate::pipeline::{self, Pipeline};
 use crate::report::Report;
 use crate::source::{Context, Input, Source, Unit};
@@ -55,8 +56,11 @@ pub(super) struct Options {
     /// Write down what the detectors say, to be judged again with --replay
     #[arg(long, value_name = "FILE")]
     features: Option<PathBuf>,
+    /// Write fingerprints of picture and sound, some 700 bytes a second, for `picket compare`
+    #[arg(long, value_name = "FILE")]
+    fingerprint: Option<PathBuf>,
     /// Judge again what was written down by --features or by [tape]: a file, or the folder of a source
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["input", "features", "realtime", "pictures", "report", "effort", "decoder"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["input", "features", "fingerprint", "realtime", "pictures", "report", "effort", "decoder"])]
     replay: Option<PathBuf>,
     /// With --replay of a day without defects: propose levels and hold times that would have stayed silent
     #[arg(long, requires = "replay")]
@@ -120,9 +124,14 @@ fn analyze(options: &Options, input: &str) -> Result<u8, Failure> {
     context.share.set_step(step);
     let mut source = Source::open_offline(&input, &context).map_err(|error| Failure::environment(&error))?;
     let page = options.report.as_deref().map(output::Draft::begin).transpose()?;
+    let fingerprint = options.fingerprint.as_deref().map(output::Draft::begin).transpose()?;
     let tape = options.features.as_deref().map(|path| recorder(path, &settings.source)).transpose()?;
     let mut analysis = Analysis::new(options, settings);
     tape.into_iter().for_each(|tape| analysis.pipeline.record(tape));
+    if fingerprint.is_some() {
+        analysis.pipeline.fingerprint();
+        analysis.fingerprint.extend(RECORDING_HEAD);
+    }
     analysis.pipeline.set_effort(source.left_of(step.effort().unwrap_or(Effort::FULL)));
     let pace = options.realtime.then(|| clock.clone() as Arc<dyn Clock>);
     analysis.consume(&mut source, pace.as_deref(), &stop);
@@ -136,6 +145,9 @@ fn analyze(options: &Options, input: &str) -> Result<u8, Failure> {
     let mut summary = analysis.summary(&input, source.errors());
     if let (Some(page), Some(report)) = (page, &analysis.report) {
         page.finish(report.page(&summary).as_bytes())?;
+    }
+    if let Some(file) = fingerprint {
+        file.finish(&analysis.fingerprint)?;
     }
     summary.wall_s = clock.mono().since(began).as_secs_f64();
     summary.cpu_s = own_cpu_time().saturating_sub(cpu_before).as_secs_f64();
@@ -209,6 +221,8 @@ struct Analysis<'a> {
     report: Option<Report>,
     alerts: Vec<Alert>,
     blocks: u64,
+    /// As bytes, where they are wanted.
+    fingerprint: Vec<u8>,
 }
 
 impl<'a> Analysis<'a> {
@@ -223,6 +237,7 @@ impl<'a> Analysis<'a> {
             pipeline: Pipeline::new(settings, ids),
             alerts: Vec::new(),
             blocks: 0,
+            fingerprint: Vec::new(),
         }
     }
 
@@ -235,6 +250,7 @@ impl<'a> Analysis<'a> {
             self.blocks += u64::from(matches!(unit, Unit::Audio(_)));
             let ended = matches!(unit, Unit::End);
             self.pipeline.step(unit, &mut self.alerts);
+            self.fingerprint.extend(self.pipeline.blocks().flat_map(|block| block.encode()));
             if let Some(report) = &mut self.report {
                 report.look(&self.pipeline);
                 self.alerts.iter().for_each(|alert| report.tell(alert));

@@ -3,6 +3,7 @@
 mod analyze;
 mod bench;
 mod check;
+mod compare;
 mod output;
 mod probe;
 mod probe_text;
@@ -40,6 +41,8 @@ enum Command {
     Run(Configured),
     /// Looks at one file or stream, as fast as it decodes, and tells what is wrong with it
     Analyze(analyze::Options),
+    /// Holds one input against another that shows the same programme: latency, sound against picture, lost pictures
+    Compare(compare::Options),
     /// Validates the configuration and what it names: every mistake at once
     Check(check::Options),
     /// Shows what this box has: capture devices, decoders that work, sensors
@@ -48,7 +51,8 @@ enum Command {
     Bench(bench::Options),
     /// Prints the JSON Schema of a message or of the configuration; without a name, the names
     Schema {
-        /// event, summary, bench, probe, probe_change, status, info, health, state, config_state, firmware, metrics, reply;
+        /// event, summary, bench, probe, probe_change, status, info, health, state, config_state, firmware, metrics, reply,
+        /// reading, comparison;
         /// config is that of the configuration's files
         name: Option<String>,
     },
@@ -107,6 +111,7 @@ pub fn main() -> ExitCode {
     let ran = std::panic::catch_unwind(|| match arguments.command {
         Command::Run(configured) => run::run(&configured),
         Command::Analyze(options) => analyze::run(&options),
+        Command::Compare(options) => compare::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Probe(options) => probe::run(&options),
         Command::Bench(options) => bench::run(&options),

@@ -2,6 +2,7 @@
 
 mod commands;
 mod control;
+mod exchange;
 mod guest;
 mod journal;
 mod kept;
@@ -32,6 +33,7 @@ use crate::time::{Clock, SystemClock};
 use crate::wire::{self, Made, Message, Qos, Topics};
 use commands::Desk;
 use control::Control;
+use exchange::Exchange;
 use guest::Guest;
 use journal::Journal;
 use kept::Kept;
@@ -334,6 +336,11 @@ fn watches(
         reports: reports.clone(),
         wishes: control.desk.wishes.get(&source.id).cloned().unwrap_or_default(),
         tape: None,
+        exchange: Exchange::default(),
     };
-    config.sources.iter().zip(hearts).zip(control.guest.shares()).map(watch).collect()
+    let mut watches: Vec<Watch> = config.sources.iter().zip(hearts).zip(control.guest.shares()).map(watch).collect();
+    for (watch, exchange) in watches.iter_mut().zip(Exchange::between(config)) {
+        watch.exchange = exchange;
+    }
+    watches
 }

@@ -51,6 +51,8 @@ pub enum Verb {
     Unmute(Option<SourceId>),
     /// `metrics` each second, of one source or all, for a time.
     Metrics(Option<SourceId>, Duration),
+    /// A fingerprint each second, of one source or all, for a time.
+    Fingerprint(Option<SourceId>, Duration),
     /// Another level of the log, for a time.
     LogLevel(String, Duration),
     /// The daemon starts anew.
@@ -73,13 +75,14 @@ pub enum Verb {
 }
 
 /// Names of commands that this version does.
-pub const COMMANDS: [&str; 12] = [
+pub const COMMANDS: [&str; 13] = [
     "health",
     "snapshot",
     "ack",
     "mute",
     "unmute",
     "metrics",
+    "fingerprint",
     "log-level",
     "restart",
     "config-get",
@@ -174,6 +177,7 @@ fn verb(name: &str, args: &mut Args) -> Result<Verb, Wrong> {
         "mute" => Verb::Mute(args.source()?, args.span()?),
         "unmute" => Verb::Unmute(args.source()?),
         "metrics" => Verb::Metrics(args.source()?, args.span()?),
+        "fingerprint" => Verb::Fingerprint(args.source()?, args.span()?),
         "log-level" => {
             let level = args.text("level")?.ok_or_else(|| missing("level"))?;
             if !["error", "warn", "info", "debug", "trace"].contains(&level.as_str()) {

@@ -2,6 +2,7 @@
 
 mod capture;
 mod command;
+mod compare;
 mod config;
 mod discovery;
 mod event;
@@ -11,6 +12,7 @@ mod probe;
 mod report;
 mod schema;
 mod status;
+mod sync;
 mod topic;
 mod verdict;
 
@@ -18,6 +20,7 @@ pub use command::{
     COMMAND_BYTES_MAX, COMMANDS, Command, NO_ID, Progress, Refusal, Reply, Verb, command, reply, reply_of_record,
     reply_record,
 };
+pub use compare::{Comparison, ReadingBody, comparison, reading};
 pub use config::{ConfigTold, config, firmware};
 pub use discovery::{HOME_ASSISTANT_BIRTH, discovery};
 pub use event::{Teller, cleared_by_restart, event};

@@ -1,6 +1,7 @@
 //! JSON Schemas of all messages, made from the types that are encoded: they cannot drift apart.
 
 use super::command::ReplyBody;
+use super::compare::{Comparison, ReadingBody};
 use super::config::{ConfigBody, FirmwareBody};
 use super::event::EventBody;
 use super::metrics::MetricsBody;
@@ -11,7 +12,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
 /// Names that [`schema`] knows.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 15] = [
     "event",
     "summary",
     "bench",
@@ -25,6 +26,8 @@ pub const NAMES: [&str; 13] = [
     "firmware",
     "metrics",
     "reply",
+    "reading",
+    "comparison",
 ];
 
 /// The JSON Schema (2020-12) of the message called `name`.
@@ -43,6 +46,8 @@ pub fn schema(name: &str) -> Option<Value> {
         "firmware" => of::<FirmwareBody<'_>>(),
         "metrics" => of::<MetricsBody<'_>>(),
         "reply" => of::<ReplyBody<'_>>(),
+        "reading" => of::<ReadingBody>(),
+        "comparison" => of::<Comparison>(),
         _ => return None,
     })
 }

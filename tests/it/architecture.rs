@@ -13,6 +13,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("budget", &[]),
     ("source", &["frame", "kernels", "health", "budget", "time", "ids"]),
     ("features", &["kernels", "frame", "time"]),
+    ("pair", &["features", "time"]),
     ("detect", &["features", "kernels", "frame", "time"]),
     ("alert", &["detect", "time", "ids"]),
     ("evidence", &["alert", "detect", "kernels", "frame", "time"]),
@@ -23,7 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
-            "source", "frame", "features", "kernels", "detect", "alert", "evidence", "tape", "wire", "health",
+            "source", "frame", "features", "pair", "kernels", "detect", "alert", "evidence", "tape", "wire", "health",
             "budget", "time", "ids",
         ],
     ),
@@ -32,14 +33,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "config", "pipeline", "mqtt", "outbox", "wire", "tape", "alert", "detect", "source", "health", "budget",
-            "kernels", "time", "ids",
+            "config", "pipeline", "mqtt", "outbox", "wire", "tape", "alert", "detect", "pair", "source", "health",
+            "budget", "kernels", "time", "ids",
         ],
     ),
     (
         "cli",
         &[
-            "daemon", "config", "report", "pipeline", "wire", "tape", "alert", "detect", "features", "source",
+            "daemon", "config", "report", "pipeline", "wire", "tape", "alert", "detect", "pair", "features", "source",
             "budget", "health", "kernels", "frame", "time", "ids",
         ],
     ),
