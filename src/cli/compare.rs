@@ -1,27 +1,18 @@
 //! `picket compare`: two inputs that show the same programme, one held against the other.
 
-use super::{CONFIGURATION, ENVIRONMENT, FINDINGS, Failure, Format, GOOD, output};
-use crate::budget::Share;
-use crate::features::{AudioAnalyzer, Depth, VideoAnalyzer};
-use crate::kernels::Kernels;
-use crate::pair::{Block, Pair, Pictures, RECORDING_HEAD, Reading, Sampler, Silence, recording};
-use crate::source::{Context, Input, Source, Unit};
-use crate::time::SystemClock;
+use super::tap::{Ahead, Said, tap};
+use super::{ENVIRONMENT, FINDINGS, Failure, Format, GOOD, output};
+use crate::pair::{Block, Pair, Pictures, Reading, Silence};
+use crate::source::Input;
 use crate::wire::{self, Comparison, ReadingBody};
 use clap::Args;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-/// Blocks that wait between a reader and the comparison.
-const WAITING: usize = 8;
 /// A is read ahead of B by what B may lie before it.
 const AHEAD_NS: i64 = 33_000_000_000;
-/// Of pictures seen at a glance, every so many is seen in full, for its detail.
-const FULL_EVERY: u64 = 5;
-
 #[derive(Args)]
 pub(super) struct Options {
     /// What comes first: a file, a URL, a capture device, or fingerprints that were recorded
@@ -36,8 +27,6 @@ pub(super) struct Options {
     fail_over: Option<f64>,
 }
 
-type Said = Result<Block, Failure>;
-
 /// Runs it.
 pub(super) fn run(options: &Options) -> Result<u8, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
@@ -49,7 +38,7 @@ pub(super) fn run(options: &Options) -> Result<u8, Failure> {
         telling.pair = Pair::live();
         as_they_come(&a, &b, &mut telling)?;
     } else {
-        in_order(&a, &b, &mut telling)?;
+        in_order(a, &b, &mut telling)?;
     }
     stop.store(true, Ordering::Relaxed);
     let comparison = telling.comparison();
@@ -62,98 +51,12 @@ pub(super) fn run(options: &Options) -> Result<u8, Failure> {
     Ok(if over { FINDINGS } else { GOOD })
 }
 
-/// Starts to read one input; whether it arrives in real time by itself.
-fn tap(text: &str, stop: &Arc<AtomicBool>) -> Result<(Receiver<Said>, bool), Failure> {
-    let (sender, receiver) = sync_channel(WAITING);
-    if let Some(blocks) = recorded(Path::new(text))? {
-        std::thread::spawn(move || blocks.into_iter().try_for_each(|block| sender.send(Ok(block))));
-        return Ok((receiver, false));
-    }
-    let input: Input = text.parse().map_err(|error| Failure::environment(&crate::source::Error::Input(error)))?;
-    let kernels = crate::daemon::kernels().map_err(|error| Failure { code: CONFIGURATION, text: error.to_string() })?;
-    let context = Context {
-        clock: Arc::new(SystemClock),
-        stop: stop.clone(),
-        seed: 0,
-        reopen_after: Duration::from_secs(10),
-        share: Share::default(),
-        decoder: None,
-        kernels,
-    };
-    let live = input.paces_itself();
-    // What FFmpeg opened stays in the thread that reads it.
-    std::thread::spawn(move || {
-        let source =
-            if live { Ok(Source::open_live(&input, &context)) } else { Source::open_offline(&input, &context) };
-        match source {
-            Ok(source) => read(source, kernels, &context.stop, &sender),
-            Err(error) => drop(sender.send(Err(Failure::environment(&error)))),
-        }
-    });
-    Ok((receiver, live))
-}
-
-/// The fingerprints in a file, if that is what it holds.
-fn recorded(path: &Path) -> Result<Option<Vec<Block>>, Failure> {
-    let mut head = [0; RECORDING_HEAD.len()];
-    let read = std::fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut head));
-    if read.is_err() || head != RECORDING_HEAD {
-        return Ok(None);
-    }
-    let failed = |error: &dyn std::error::Error| Failure {
-        code: ENVIRONMENT,
-        text: format!("{}: {}", path.display(), super::chain(error)),
-    };
-    let bytes = std::fs::read(path).map_err(|error| failed(&error))?;
-    recording(&bytes).map(Some).map_err(|error| failed(&error))
-}
-
-/// Makes fingerprints of all that `source` gives.
-fn read(mut source: Source, kernels: Kernels, stop: &AtomicBool, blocks: &SyncSender<Said>) {
-    let (mut video, mut audio, mut sampler) =
-        (VideoAnalyzer::new(kernels), AudioAnalyzer::default(), Sampler::default());
-    let mut pictures = 0_u64;
-    let mut done = Vec::new();
-    while !stop.load(Ordering::Relaxed) {
-        match source.next_unit() {
-            Unit::Video(frame) => {
-                let depth = if pictures.is_multiple_of(FULL_EVERY) { Depth::Full } else { Depth::Light };
-                pictures += 1;
-                done.extend(sampler.picture(video.look(frame, depth)));
-            }
-            Unit::Audio(block) => audio.analyze(&block, |features| done.extend(sampler.sound(features))),
-            Unit::Opened { .. } => video.restart(),
-            Unit::End => break,
-            _ => {}
-        }
-        for block in done.drain(..) {
-            // Nobody listens any more.
-            if blocks.send(Ok(block)).is_err() {
-                return;
-            }
-        }
-    }
-    if let Some(block) = sampler.finish() {
-        let _ = blocks.send(Ok(block));
-    }
-}
-
 /// Files and recordings: on their own axes, and the same each time.
-fn in_order(a: &Receiver<Said>, b: &Receiver<Said>, telling: &mut Telling<'_>) -> Result<(), Failure> {
-    let (mut ahead, mut ended) = (i64::MIN, false);
+fn in_order(a: Receiver<Said>, b: &Receiver<Said>, telling: &mut Telling<'_>) -> Result<(), Failure> {
+    let mut a = Ahead::new(a);
     while let Ok(block) = b.recv() {
         let mut block = block?;
-        while !ended && ahead < block.at.0.saturating_add(AHEAD_NS) {
-            match a.recv() {
-                Ok(first) => {
-                    let mut first = first?;
-                    ahead = first.at.0;
-                    first.epoch = 0;
-                    telling.pair.input(&first);
-                }
-                Err(_) => ended = true,
-            }
-        }
+        a.read_until(block.at.0.saturating_add(AHEAD_NS), |first| telling.pair.input(first))?;
         block.epoch = 0;
         telling.take(&block);
     }

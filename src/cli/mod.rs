@@ -10,6 +10,7 @@ mod probe_text;
 mod replay;
 mod run;
 mod suggest;
+mod tap;
 mod telling;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

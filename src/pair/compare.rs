@@ -6,12 +6,13 @@ use super::pictures::{self, Pictures};
 use super::steady::{Steady, Steadying};
 use super::track::{PICTURE_STEP, SOUND_STEP, Track};
 use crate::time::MediaTime;
-use std::time::Duration;
 
 /// What is compared at once, ns.
 const WINDOW: i64 = 5_000_000_000;
 /// The input's fingerprint comes a second at a time and another way: its end is waited for, ns.
 const BEHIND: i64 = 1_200_000_000;
+/// The longest way through an encoder, ns.
+const LATENCY_MAX: i64 = 30_000_000_000;
 /// Changes of the picture are taken over this many places (80 ms): over what one picture of any rate takes.
 const CHANGE_OVER: usize = 8;
 /// Changes of the sound over this many slices (20 ms), which leaves gain and hum out, and their limits, dB: one bang must
@@ -103,13 +104,11 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Searches latencies in `search`.
-    pub fn new(search: std::ops::RangeInclusive<Duration>, either_way: bool) -> Self {
-        let ns = |duration: &Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
-        let (least, most) = (ns(search.start()), ns(search.end()));
-        let kept = most + if either_way { most } else { 0 } + 3 * WINDOW;
+    fn new(search: std::ops::RangeInclusive<i64>) -> Self {
+        // What is searched lies before the window or behind it, by the latency at the most.
+        let kept = search.end() - search.start().min(&0) + 3 * WINDOW;
         Self {
-            search: if either_way { -most..=most } else { least..=most },
+            search,
             input: Track::new(kept),
             output: Track::new(kept),
             lag: None,
@@ -122,14 +121,14 @@ impl Pair {
         }
     }
 
-    /// A tap and the encoder behind it: output comes up to 30 s later.
+    /// A tap and the encoder behind it: output comes up to 30 s later. A second the other way is what stamps may be off.
     pub fn live() -> Self {
-        Self::new(Duration::ZERO..=Duration::from_secs(30), false)
+        Self::new(-1_000_000_000..=LATENCY_MAX)
     }
 
     /// Two recordings, whichever begins first.
     pub fn recordings() -> Self {
-        Self::new(Duration::ZERO..=Duration::from_secs(30), true)
+        Self::new(-LATENCY_MAX..=LATENCY_MAX)
     }
 
     /// Takes a second of the input.

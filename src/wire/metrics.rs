@@ -74,6 +74,10 @@ pub fn metrics(made: &Made, source: &SourceState, said: &[Observation]) -> Vec<u
         sync: SyncBody::of(status),
         pair: status.pair.as_ref().map(PairBody::of),
         // What could not be measured has no unit, and is not 0.
-        measures: said.iter().filter(|said| !said.unit.is_empty()).map(|said| (said.defect.name(), measure(said))).collect(),
+        measures: said
+            .iter()
+            .filter(|said| !said.unit.is_empty())
+            .map(|said| (said.defect.name(), measure(said)))
+            .collect(),
     })
 }

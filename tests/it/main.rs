@@ -20,4 +20,5 @@ mod schemas;
 mod scripted_broker;
 mod streams;
 mod support;
+mod sync;
 mod timing;

@@ -48,6 +48,8 @@ fn names_are_listed() {
             "firmware",
             "metrics",
             "reply",
+            "reading",
+            "comparison",
             "config"
         ]
     );
