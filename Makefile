@@ -15,7 +15,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 PROFILE ?= quick
 BINARY ?= $(TARGET_DIR)/$(PROFILE)/picket
 
-.PHONY: help setup setup-build setup-test setup-cross setup-bench setup-fleet build watch run test test-capture fleet-sim fleet-test fleet-measure chaos fuzz check fmt-check clippy deny texts unit bench eval eval-full eval-clean instructions cross cross-test yocto-venv yocto-check yocto-crates yocto-edid yocto-kconfig yocto-build yocto-boot yocto-layers install clean
+.PHONY: help setup setup-build setup-test setup-cross setup-bench setup-fleet build watch run test test-capture fleet-sim fleet-test fleet-measure chaos fuzz check fmt-check clippy deny texts unit bench eval eval-full eval-clean eval-sync instructions cross cross-test yocto-venv yocto-check yocto-crates yocto-edid yocto-kconfig yocto-build yocto-boot yocto-layers install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -98,6 +98,9 @@ eval: setup-test build ## make the small bank of labelled clips and score Picket
 eval-full: setup-test build ## the same on the larger bank (an hour of clips; 30 minutes)
 	@$(GENERATE) --out $(EVAL)/full --full
 	@$(SCORE) --bank $(EVAL)/full --baseline --markdown $(EVAL)/full.md --details
+
+eval-sync: setup-test build ## sound against picture: pairs through encoders, line-up signals, encoders that fail on purpose (half an hour)
+	@python3 -B tests/eval/sync.py --picket $(TARGET_DIR)/$(PROFILE)/picket --cache $(EVAL)/cache --out $(EVAL)/sync
 
 MINUTES ?= 60
 eval-clean: setup-test build ## an hour of varied footage in which nothing is wrong (MINUTES=60): every alarm is printed, none may be major

@@ -10,6 +10,7 @@ pub mod health;
 pub mod budget;
 pub mod source;
 pub mod features;
+pub mod pair;
 pub mod detect;
 pub mod alert;
 pub mod evidence;

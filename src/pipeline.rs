@@ -1,5 +1,7 @@
 //! One unit through all stages of one source.
 
+mod pairing;
+
 use crate::alert::{Alert, ClearedBy, Evidence, Incidents, Transition};
 use crate::budget::Effort;
 use crate::detect::{Defect, Detectors, Observation, Observations, Presence};
@@ -9,10 +11,12 @@ use crate::frame::{AudioBlock, Frame, Part};
 use crate::health::{Coverage, Expected, Rate, Signal, SourceStatus};
 use crate::ids::{IncidentIds, SourceId};
 use crate::kernels::Kernels;
+use crate::pair::{Block, Sampler};
 use crate::source::Unit;
 use crate::tape::Recorder;
 use crate::time::{Mono, Stamp, Wall};
 use crate::wire::{OpenIncident, SourceState};
+use pairing::Pairing;
 use std::time::Duration;
 
 /// Pictures in a row that are looked at in full because a detector doubts, enough to decide; after that every other one.
@@ -59,6 +63,11 @@ pub struct Pipeline {
     heat: Heat,
     /// Where what is said is written down.
     tape: Option<Recorder>,
+    /// Makes fingerprints, where they are wanted; those that nobody took yet.
+    sampler: Option<Sampler>,
+    blocks: Vec<Block>,
+    /// The source before the encoder.
+    pairing: Option<Pairing>,
     /// Wall clock less arrival, ms.
     clock: Option<i64>,
     /// What the detectors said of the last unit, and of which moment.
@@ -88,6 +97,9 @@ impl Pipeline {
             past: Past::default(),
             heat: Heat::default(),
             tape: None,
+            sampler: None,
+            blocks: Vec::new(),
+            pairing: None,
             clock: None,
             said: Vec::new(),
             now: Stamp::default(),
@@ -137,6 +149,45 @@ impl Pipeline {
     /// The last unit was judged so long after it came.
     pub fn waited(&mut self, lag: Duration) {
         self.status.late += u64::from(lag >= LATE);
+    }
+
+    /// Makes fingerprints from now on, to be taken with [`Pipeline::blocks`].
+    pub fn fingerprint(&mut self) {
+        self.sampler.get_or_insert_default();
+    }
+
+    /// Makes no more fingerprints, unless this source is paired.
+    pub fn end_fingerprint(&mut self) {
+        if self.pairing.is_none() {
+            self.sampler = None;
+        }
+    }
+
+    /// Compares this source with `with`, which shows the same before the encoder.
+    pub fn pair_with(&mut self, with: SourceId) {
+        self.fingerprint();
+        self.pairing = Some(Pairing::new(with));
+    }
+
+    /// Takes a second of the source that this one is paired with.
+    pub fn input_block(&mut self, block: &Block) {
+        if let Some(pairing) = &mut self.pairing {
+            pairing.input(block, self.now.arrived);
+        }
+    }
+
+    /// Fingerprints that are new.
+    pub fn blocks(&mut self) -> std::vec::Drain<'_, Block> {
+        self.blocks.drain(..)
+    }
+
+    /// A second is complete.
+    fn sampled(&mut self, block: Block) {
+        if let Some(pairing) = &mut self.pairing {
+            pairing.output(&block, self.detectors.sync());
+            self.status.pair = Some(pairing.status());
+        }
+        self.blocks.push(block);
     }
 
     /// What the clocks say, both at the same moment. Hours of the day count only where the clock is trusted.
@@ -210,6 +261,9 @@ impl Pipeline {
         if self.evidence {
             self.attach_pictures(&mut alerts[before..]);
         }
+        if let Some(pairing) = &mut self.pairing {
+            pairing.pass(self.now, alerts, before);
+        }
     }
 
     /// Ends what is open, because the daemon stops watching. Nothing is known of it from here on.
@@ -218,6 +272,12 @@ impl Pipeline {
     }
 
     fn finish(&mut self, by: ClearedBy, alerts: &mut Vec<Alert>) {
+        if let Some(pairing) = &mut self.pairing {
+            pairing.finish(alerts);
+        }
+        if let Some(block) = self.sampler.as_mut().and_then(Sampler::finish) {
+            self.sampled(block);
+        }
         self.incidents.finish(self.now, by, alerts);
         let SourceStatus { frames, looked_at, errors, format, .. } = &self.status;
         if let Some(tape) = &mut self.tape {
@@ -264,10 +324,15 @@ impl Pipeline {
         let (black, white) = features.range.black_white();
         let span = f64::from(white) - f64::from(black);
         self.status.luma_mean = Some((features.luma_mean - f64::from(black)) / span);
+        let block = self.sampler.as_mut().and_then(|sampler| sampler.picture(features));
         let mut said = Observations::new();
         self.detectors.video(features, &mut said);
         let (stamp, full) = (features.stamp, features.depth == Depth::Full);
         self.judge(stamp, &said, alerts);
+        self.status.offset_ms = self.detectors.sync().lined_up().map(|offset| offset.ms);
+        if let Some(block) = block {
+            self.sampled(block);
+        }
         if self.evidence && full {
             self.remember();
         }
@@ -290,8 +355,10 @@ impl Pipeline {
         self.came(Part::Sound);
         let features = self.transport.sound(block);
         self.arrived(&features, alerts);
-        let Self { audio, detectors, incidents, status, said: all, tape, .. } = self;
+        let Self { audio, detectors, incidents, status, said: all, tape, sampler, .. } = self;
+        let mut sampled = Vec::new();
         audio.analyze(block, |features| {
+            sampled.extend(sampler.as_mut().and_then(|sampler| sampler.sound(features)));
             status.rms_dbfs = Some(features.loudest_dbfs());
             let loudness = features.loudness;
             status.loudness = Some([loudness.momentary, loudness.short_term, loudness.integrated]);
@@ -305,6 +372,7 @@ impl Pipeline {
             }
             note(all, stamp, &said);
         });
+        sampled.into_iter().for_each(|block| self.sampled(block));
     }
 
     fn arrived(&mut self, features: &TransportFeatures, alerts: &mut Vec<Alert>) {
@@ -318,6 +386,9 @@ impl Pipeline {
             self.status.stalls += u64::from(stalled && !self.stalled);
             self.stalled = stalled;
         }
+        let clocks = self.detectors.sync().clocks();
+        self.status.skew_ms = clocks.map(|clocks| clocks.skew_ms);
+        self.status.drift_ppm = clocks.and_then(|clocks| clocks.drift_ppm);
         self.judge(features.stamp, &said, alerts);
     }
 

@@ -6,6 +6,7 @@ mod broker;
 mod broker_check;
 mod bundle;
 mod check;
+mod compare;
 mod log;
 mod output;
 mod probe;
@@ -14,6 +15,7 @@ mod provision;
 mod replay;
 mod run;
 mod suggest;
+mod tap;
 mod telling;
 #[cfg(feature = "watch")]
 mod watch;
@@ -47,6 +49,8 @@ enum Command {
     Run(Configured),
     /// Looks at one file or stream, as fast as it decodes, and tells what is wrong with it
     Analyze(analyze::Options),
+    /// Holds one input against another that shows the same programme: latency, sound against picture, lost pictures
+    Compare(compare::Options),
     /// Validates the configuration and what it names: every mistake at once
     Check(check::Options),
     /// Shows what this box has: capture devices, decoders that work, sensors
@@ -67,7 +71,7 @@ enum Command {
     /// Prints the JSON Schema of a message or of the configuration; without a name, the names
     Schema {
         /// event, summary, bench, broker_check, probe, probe_change, status, info, health, state, config_state, firmware, metrics,
-        /// log, reply, provision;
+        /// log, reply, provision, reading, comparison;
         /// config is that of the configuration's files
         name: Option<String>,
     },
@@ -133,6 +137,7 @@ pub fn main() -> ExitCode {
     let ran = std::panic::catch_unwind(|| match arguments.command {
         Command::Run(configured) => run::run(&configured),
         Command::Analyze(options) => analyze::run(&options),
+        Command::Compare(options) => compare::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Probe(options) => probe::run(&options),
         Command::Bench(options) => bench::run(&options),

@@ -108,7 +108,7 @@ pub struct Source {
     pub incidents: crate::alert::Settings,
     /// What can be set of detectors.
     pub detect: crate::detect::Settings,
-    /// The source that shows the same programme before the encoder. Not compared by this version.
+    /// The source that shows the same programme before the encoder, which this one is held against.
     pub pair_with: Option<SourceId>,
 }
 

@@ -120,7 +120,7 @@ macro_rules! table {
     }) => {
         $(#[doc = $about])*
         #[derive(Clone, Debug)]
-        pub(super) struct $table {
+        pub(in crate::config) struct $table {
             $($(#[doc = $doc])* pub $name: Leaf,)*
         }
         impl Default for $table {
@@ -148,6 +148,9 @@ macro_rules! table {
     (@default) => { None };
     (@default $default:literal) => { Some($default) };
 }
+
+mod detector_keys;
+pub(super) use detector_keys::{LoudnessKeys, SyncKeys};
 
 const fn seconds(least: u64, most: u64) -> Form {
     Form::Duration(Duration::from_secs(least), Duration::from_secs(most))
@@ -270,7 +273,7 @@ table! {
         audio: Form::Audio;
         /// Node that frames of a picture device are handed on to, untouched: an output of v4l2loopback, which the encoder reads.
         relay: Form::Node;
-        /// Another source that shows the same programme before the encoder. Carried; this version does not compare yet.
+        /// Another source that shows the same programme before the encoder: latency, offset and losses are measured against it.
         pair_with: Form::SourceId;
         /// A live input that sends nothing for this long is closed and opened again.
         reopen_after: seconds(1, 10 * MINUTE) => "10s";
@@ -334,16 +337,6 @@ table! {
     }
 }
 
-table! {
-    /// Further settings of the loudness detector.
-    LoudnessKeys {
-        /// Integrated loudness that is asked for: \"-23LUFS\" by EBU R 128, \"-24LUFS\" by ATSC A/85. Without it only jumps and extremes are told.
-        target: Form::Level(-40.0, -5.0, "LUFS");
-        /// How far the integrated loudness may lie from the target.
-        tolerance: Form::Level(0.5, 10.0, "LU") => "2LU";
-    }
-}
-
 /// One `[[source]]`, all layers together.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
@@ -356,6 +349,8 @@ pub(super) struct Source {
     pub detect: [Detect; Defect::ALL.len()],
     /// Of `loudness`, beside its `Detect`.
     pub loudness: LoudnessKeys,
+    /// Of `av_sync`, beside its `Detect`.
+    pub sync: SyncKeys,
     /// Of each `[[source.expect]]`: its path and place.
     pub expect: Vec<(String, Origin, Expect)>,
 }
@@ -405,6 +400,7 @@ impl Source {
             keys: SourceKeys::default(),
             detect: Defect::ALL.map(|_| Detect::default()),
             loudness: LoudnessKeys::default(),
+            sync: SyncKeys::default(),
             expect: Vec::new(),
         }
     }
@@ -414,6 +410,9 @@ impl Source {
         let mut leaves = self.detect[defect as usize].leaves();
         if defect == Defect::Loudness {
             leaves.extend(self.loudness.leaves());
+        }
+        if defect == Defect::AvSync {
+            leaves.extend(self.sync.leaves());
         }
         leaves
     }

@@ -65,9 +65,6 @@ fn notes(broker: Option<&mqtt::Settings>, sources: &[Source]) -> Vec<String> {
         }
         Some(_) => {}
     }
-    for source in sources.iter().filter(|source| source.pair_with.is_some()) {
-        notes.push(format!("source[{}].pair_with: this version does not compare sources yet", source.id));
-    }
     notes
 }
 
@@ -258,8 +255,21 @@ impl Check<'_> {
             self.wrong(&raw.loudness.tolerance, wrong, "a target and its tolerance, or neither".to_owned());
         }
         let slates = self.value(&keys.slates, slates).unwrap_or_default();
-        let detect = crate::detect::Settings { loudness, slates };
+        let detect = crate::detect::Settings { loudness, slates, sync: self.sync(&raw.sync) };
         Some(Source { id: id?, input: input?, reopen_after, decoder, incidents, detect, pair_with })
+    }
+
+    fn sync(&mut self, raw: &raw::SyncKeys) -> crate::detect::SyncSettings {
+        let mut pair = |told: &Leaf, major: &Leaf| {
+            let limits = [self.duration(told), self.duration(major)];
+            if limits[0] > limits[1] && !limits.contains(&Duration::ZERO) {
+                let (wrong, right) = ("is less than the limit from which it is told", told.key.name);
+                self.wrong(major, wrong.to_owned(), format!("no less than {right}"));
+            }
+            limits.map(|limit| limit.as_secs_f64() * 1000.0)
+        };
+        let early_ms = pair(&raw.early, &raw.early_major);
+        crate::detect::SyncSettings { early_ms, late_ms: pair(&raw.late, &raw.late_major) }
     }
 
     fn input(&mut self, leaf: &Leaf) -> Option<Input> {

@@ -65,6 +65,7 @@ pub(super) struct Desk {
     pub log_from: u64,
     snapshots: Vec<Snapshot>,
     metrics: BTreeMap<SourceId, Mono>,
+    fingerprints: BTreeMap<SourceId, Mono>,
     log_until: Option<Mono>,
 }
 
@@ -99,6 +100,7 @@ impl Desk {
             log_from: 0,
             snapshots: Vec::new(),
             metrics: BTreeMap::new(),
+            fingerprints: BTreeMap::new(),
             log_until: None,
         }
     }
@@ -178,6 +180,11 @@ impl Control {
                 self.each(command, source.as_ref(), |control, source| control.measure(source, until))
                     .map(|reply| reply.with_seconds("ends_in_s", *span))
             }
+            Verb::Fingerprint(source, span) => {
+                let until = self.clock.mono().plus(*span);
+                self.each(command, source.as_ref(), |control, source| control.want_fingerprint(source, until))
+                    .map(|reply| reply.with_seconds("ends_in_s", *span))
+            }
             Verb::LogLevel(level, span) => match (self.desk.log)(Some(level)) {
                 Ok(()) => {
                     self.desk.log_until = Some(self.clock.mono().plus(*span));
@@ -234,6 +241,13 @@ impl Control {
         if let Some(wishes) = self.desk.wishes.get(source) {
             wishes.want_metrics(true);
             self.desk.metrics.insert(source.clone(), until);
+        }
+    }
+
+    fn want_fingerprint(&mut self, source: &SourceId, until: Mono) {
+        if let Some(wishes) = self.desk.wishes.get(source) {
+            wishes.want_fingerprint(true);
+            self.desk.fingerprints.insert(source.clone(), until);
         }
     }
 
@@ -310,6 +324,14 @@ impl Control {
         });
     }
 
+    /// A second of a source as a fingerprint.
+    pub(super) fn fingerprinted(&mut self, source: &SourceId, payload: Vec<u8>) {
+        if self.desk.fingerprints.contains_key(source) {
+            let (topic, expires_after) = (self.topics.fingerprint(source), Some(Duration::from_secs(10)));
+            self.courier.send(Message { topic, payload, qos: Qos::AtMostOnce, retain: false, expires_after });
+        }
+    }
+
     /// Ends what has lasted for as long as it was to.
     pub(super) fn end_what_is_over(&mut self) {
         let now = self.clock.mono();
@@ -329,6 +351,13 @@ impl Control {
             let goes_on = now < *until;
             if let Some(wishes) = wishes.get(source).filter(|_| !goes_on) {
                 wishes.want_metrics(false);
+            }
+            goes_on
+        });
+        self.desk.fingerprints.retain(|source, until| {
+            let goes_on = now < *until;
+            if let Some(wishes) = wishes.get(source).filter(|_| !goes_on) {
+                wishes.want_fingerprint(false);
             }
             goes_on
         });

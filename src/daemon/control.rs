@@ -134,6 +134,7 @@ impl Control {
             }
             Report::Picture(source, picture) => self.pictured(&source, picture.as_deref()),
             Report::Measured(source, said) => self.measured(&source, &said),
+            Report::Fingerprint(source, block) => self.fingerprinted(&source, block),
             Report::Failed(source) => {
                 self.mutes.forget(&source);
                 self.close_orphans(Some(&source));

@@ -5,6 +5,7 @@ mod certificates;
 mod clock;
 mod commands;
 mod control;
+mod exchange;
 mod guest;
 mod history;
 mod journal;
@@ -48,6 +49,7 @@ use certificates::Certificates;
 use clock::ClockWatch;
 use commands::{Desk, Supplies};
 use control::Control;
+use exchange::Exchange;
 use guest::Guest;
 use history::History;
 use journal::Journal;
@@ -410,6 +412,11 @@ fn watches(
         reports: reports.clone(),
         wishes: control.desk.wishes.get(&source.id).cloned().unwrap_or_default(),
         tape: None,
+        exchange: Exchange::default(),
     };
-    config.sources.iter().zip(hearts).zip(control.guest.shares()).map(watch).collect()
+    let mut watches: Vec<Watch> = config.sources.iter().zip(hearts).zip(control.guest.shares()).map(watch).collect();
+    for (watch, exchange) in watches.iter_mut().zip(Exchange::between(config)) {
+        watch.exchange = exchange;
+    }
+    watches
 }

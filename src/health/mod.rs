@@ -122,6 +122,37 @@ pub struct SourceStatus {
     pub restarts: u64,
     /// Of a tap on capture devices.
     pub capture: Option<CaptureStatus>,
+    /// Sound against picture by a line-up signal, ms; positive: sound late.
+    pub offset_ms: Option<f64>,
+    /// How much longer sound waits than the picture of the same time stamp, ms.
+    pub skew_ms: Option<f64>,
+    /// How fast the stamps of sound drift against those of the picture, ppm; positive: sound late.
+    pub drift_ppm: Option<f64>,
+    /// Against the source before the encoder.
+    pub pair: Option<PairStatus>,
+}
+
+/// How a source compares with the one before its encoder. What could not be measured is absent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PairStatus {
+    /// That source.
+    pub with: SourceId,
+    /// From its arrival to this one's, ms.
+    pub latency_ms: Option<f64>,
+    /// What the encoder adds, ms; positive: sound late.
+    pub offset_ms: Option<f64>,
+    /// Loudness that it adds, dB.
+    pub level_db: Option<f64>,
+    /// Likeness of the pictures, 0 to 1.
+    pub quality: Option<f64>,
+    /// Pictures that were left out, since the start.
+    pub missing: u64,
+    /// Pictures that were shown again, since the start.
+    pub repeated: u64,
+    /// Why the picture is not measured.
+    pub no_picture: Option<&'static str>,
+    /// Why the sound is not measured.
+    pub no_sound: Option<&'static str>,
 }
 
 impl Default for SourceStatus {
@@ -148,6 +179,10 @@ impl Default for SourceStatus {
             reconnects: 0,
             restarts: 0,
             capture: None,
+            offset_ms: None,
+            skew_ms: None,
+            drift_ppm: None,
+            pair: None,
         }
     }
 }

@@ -57,6 +57,8 @@ pub enum Verb {
     Unmute(Option<SourceId>),
     /// `metrics` each second, of one source or all, for a time.
     Metrics(Option<SourceId>, Duration),
+    /// A fingerprint each second, of one source or all, for a time.
+    Fingerprint(Option<SourceId>, Duration),
     /// Another level of the log, for a time.
     LogLevel(String, Duration),
     /// The box's light flashes, for a time.
@@ -101,13 +103,14 @@ pub enum Verb {
 }
 
 /// Names of commands that this version does.
-pub const COMMANDS: [&str; 17] = [
+pub const COMMANDS: [&str; 18] = [
     "health",
     "snapshot",
     "ack",
     "mute",
     "unmute",
     "metrics",
+    "fingerprint",
     "log-level",
     "identify",
     "selftest",
@@ -207,6 +210,7 @@ fn verb(name: &str, args: &mut Args) -> Result<Verb, Wrong> {
         "mute" => Verb::Mute(args.source()?, args.span()?),
         "unmute" => Verb::Unmute(args.source()?),
         "metrics" => Verb::Metrics(args.source()?, args.span()?),
+        "fingerprint" => Verb::Fingerprint(args.source()?, args.span()?),
         "log-level" => {
             let level = args.text("level")?.ok_or_else(|| missing("level"))?;
             if !["error", "warn", "info", "debug", "trace"].contains(&level.as_str()) {

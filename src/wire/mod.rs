@@ -4,6 +4,7 @@ mod box_health;
 mod capture;
 mod certificate;
 mod command;
+mod compare;
 mod config;
 mod discovery;
 mod event;
@@ -17,6 +18,7 @@ mod probe;
 mod report;
 mod schema;
 mod status;
+mod sync;
 mod topic;
 mod verdict;
 
@@ -25,6 +27,7 @@ pub use command::{
     COMMAND_BYTES_MAX, COMMANDS, Command, NO_ID, Progress, Refusal, Reply, Verb, command, reply, reply_of_record,
     reply_record,
 };
+pub use compare::{Comparison, ReadingBody, comparison, reading};
 pub use config::{ConfigTold, config, firmware};
 pub use discovery::{HOME_ASSISTANT_BIRTH, discovery};
 pub use event::{Teller, cleared_by_restart, event};

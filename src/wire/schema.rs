@@ -2,6 +2,7 @@
 
 use super::certificate::Provision;
 use super::command::ReplyBody;
+use super::compare::{Comparison, ReadingBody};
 use super::config::{ConfigBody, FirmwareBody};
 use super::event::EventBody;
 use super::fitness::FitnessReport;
@@ -16,7 +17,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
 /// Names that [`schema`] knows.
-pub const NAMES: [&str; 16] = [
+pub const NAMES: [&str; 18] = [
     "event",
     "summary",
     "bench",
@@ -33,6 +34,8 @@ pub const NAMES: [&str; 16] = [
     "log",
     "reply",
     "provision",
+    "reading",
+    "comparison",
 ];
 
 /// The JSON Schema (2020-12) of the message called `name`.
@@ -54,6 +57,8 @@ pub fn schema(name: &str) -> Option<Value> {
         "log" => of::<LogBody<'_>>(),
         "reply" => of::<ReplyBody<'_>>(),
         "provision" => of::<Provision>(),
+        "reading" => of::<ReadingBody>(),
+        "comparison" => of::<Comparison>(),
         _ => return None,
     })
 }

@@ -2,6 +2,7 @@
 
 use super::capture::CaptureBody;
 use super::head::Head;
+use super::sync::{PairBody, SyncBody};
 use super::verdict::Verdict;
 use super::{Made, encoded, rfc3339, rounded};
 use crate::alert::Candidate;
@@ -144,6 +145,12 @@ pub(super) struct StateBody<'a> {
     /// What capture devices told since they were opened, where the source is a tap on such.
     #[serde(skip_serializing_if = "Option::is_none")]
     capture: Option<CaptureBody<'a>>,
+    /// Sound against picture, where something is known of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sync: Option<SyncBody>,
+    /// Against the source before the encoder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pair: Option<PairBody<'a>>,
 }
 
 /// The body of a source's `state`.
@@ -181,5 +188,7 @@ pub fn state(made: &Made, source: &SourceState) -> Vec<u8> {
         integrated_lufs: status.loudness.map(|loudness| rounded(loudness[2])),
         true_peak_dbtp: status.true_peak_dbtp.map(rounded),
         capture: status.capture.as_ref().map(CaptureBody::of),
+        sync: SyncBody::of(status),
+        pair: status.pair.as_ref().map(PairBody::of),
     })
 }

@@ -76,6 +76,10 @@ impl Topics {
     pub fn metrics(&self, source: &SourceId) -> String {
         format!("{}/src/{source}/metrics", self.root)
     }
+    /// A source as fingerprints, when asked for.
+    pub fn fingerprint(&self, source: &SourceId) -> String {
+        format!("{}/src/{source}/fingerprint", self.root)
+    }
     /// How a source is doing.
     pub fn state(&self, source: &SourceId) -> String {
         format!("{}/src/{source}/state", self.root)

@@ -13,6 +13,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("budget", &[]),
     ("source", &["frame", "kernels", "health", "budget", "time", "ids"]),
     ("features", &["kernels", "frame", "time"]),
+    ("pair", &["features", "time"]),
     ("detect", &["features", "kernels", "frame", "time"]),
     ("alert", &["detect", "time", "ids"]),
     ("evidence", &["alert", "detect", "kernels", "frame", "time"]),
@@ -25,7 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
-            "source", "frame", "features", "kernels", "detect", "alert", "evidence", "tape", "wire", "health",
+            "source", "frame", "features", "pair", "kernels", "detect", "alert", "evidence", "tape", "wire", "health",
             "budget", "time", "ids",
         ],
     ),
@@ -34,7 +35,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "config", "pipeline", "mqtt", "identity", "outbox", "wire", "tape", "alert", "detect", "source", "health",
+            "config", "pipeline", "mqtt", "identity", "outbox", "wire", "tape", "alert", "detect", "pair", "source", "health",
             "budget", "kernels", "time", "ids",
         ],
     ),
@@ -43,7 +44,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cli",
         &[
             "watch", "daemon", "config", "fitness", "mqtt", "identity", "report", "pipeline", "wire", "tape", "alert", "detect",
-            "features", "source", "budget", "health", "kernels", "frame", "time", "ids",
+            "pair", "features", "source", "budget", "health", "kernels", "frame", "time", "ids",
         ],
     ),
 ];

@@ -23,5 +23,6 @@ mod schemas;
 mod scripted_broker;
 mod streams;
 mod support;
+mod sync;
 mod timing;
 mod watching;

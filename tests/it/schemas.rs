@@ -51,6 +51,8 @@ fn names_are_listed() {
             "log",
             "reply",
             "provision",
+            "reading",
+            "comparison",
             "config"
         ]
     );
