@@ -34,13 +34,13 @@ def stable_uuid(layout, what):
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{layout.compatible}.{what}.picket.invalid"))
 
 
-def squashfs(root, out, epoch):
+def squashfs(root, out, epoch, level=9):
     pseudo = out.with_suffix(".pseudo")
     pseudo.write_text("".join(line + "\n" for line in PSEUDO.splitlines() if line.split()[1] == "c" or (root / line.split()[0][1:]).exists()))
     out.unlink(missing_ok=True)
     # GRUB 2.06 reads gzip and xz, not zstd. The times are given by options: with the variable set, mksquashfs refuses them.
     environment = {key: value for key, value in os.environ.items() if key != "SOURCE_DATE_EPOCH"}
-    debs.run("mksquashfs", root, out, "-noappend", "-no-progress", "-quiet", "-all-root", "-no-xattrs", "-comp", "gzip", "-Xcompression-level", "9", "-b", "256K",
+    debs.run("mksquashfs", root, out, "-noappend", "-no-progress", "-quiet", "-all-root", "-no-xattrs", "-comp", "gzip", "-Xcompression-level", level, "-b", "256K",
              "-mkfs-time", epoch, "-all-time", epoch, "-pf", pseudo, env=environment)
 
 

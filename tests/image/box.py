@@ -83,7 +83,7 @@ class Box:
     def on(self, memory_mib=MEMORY_MIB, extra=()):
         self.lines, self.news, self.starts = [], queue.Queue(), self.starts + 1
         emulator = self.emulator
-        command = ["nice", str(emulator.program), *emulator.data(), "-M", "virt,gic-version=3", *TIMING, "-m", str(memory_mib), "-uuid", UUID,
+        command = ["nice", "-n", "5", str(emulator.program), *emulator.data(), "-M", "virt,gic-version=3", *TIMING, "-m", str(memory_mib), "-uuid", UUID,
                    "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none", "-serial", "stdio",
                    "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={emulator.firmware}", "-drive", f"if=pflash,format=raw,unit=1,file={self.variables}",
                    "-drive", f"if=none,id=d0,format=raw,file={self.disk}", "-device", "virtio-blk-pci,drive=d0", "-device", "virtio-rng-pci",
@@ -143,15 +143,21 @@ class Box:
 
     # The shell of the development image.
 
+    def type(self, text):
+        self.child.stdin.write(f"{text}\n".encode())
+        self.child.stdin.flush()
+
+    def wait_shell(self, timeout_s=240):
+        self.wait_line("built-in shell", timeout_s)
+
     def shell(self, command, timeout_s=120):
         """(exit code, output) of a command line on the box's console."""
         while not self.news.empty():
             self.news.get()
         mark = f"{time.monotonic_ns() % 10**9}"
         # Computed by the shell, so that the echo of what was typed is no answer.
-        typed = f"\nstty -echo; echo \"@$((1+1))b{mark}\"; ( {command} ) 2>&1; echo \"@$((1+1))e{mark} $?\"\n"
-        self.child.stdin.write(typed.encode())
-        self.child.stdin.flush()
+        typed = f"\nstty -echo; echo \"@$((1+1))b{mark}\"; ( {command} ) 2>&1; echo \"@$((1+1))e{mark} $?\""
+        self.type(typed)
         self.wait_line(f"@2b{mark}", timeout_s)
         out, until = [], time.monotonic() + timeout_s
         while True:

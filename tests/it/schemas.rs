@@ -48,7 +48,8 @@ fn names_are_listed() {
             "firmware",
             "metrics",
             "reply",
-            "config"
+            "config",
+            "board"
         ]
     );
 }
