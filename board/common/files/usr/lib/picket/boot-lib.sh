@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2034,SC2086 # names for those who source it; they have no blanks
 # Shared by the appliance's scripts; sourced, for busybox's shell.
 # What an update is doing is kept in UPDATE (over restarts) and told to Picket in STATE, `key=value` lines that it reads.
 UPDATE=/data/update
