@@ -41,6 +41,7 @@ test: setup-test ## all tests of this machine
 	python3 -B -m unittest discover -q -s tests/demo
 	python3 -B -m unittest discover -q -s tests/eval
 	python3 -B -m unittest discover -q -s tests/capture
+	python3 -B -m unittest discover -q -s tests/image
 	@.ci/unit.sh
 	$(CARGO) test --locked
 

@@ -179,17 +179,12 @@ def update(bench):
     with bench.web(variants.folder) as url:
         for why, file in bad.items():
             ordinal += 1
-            bundle = f"{url}/{file.name}"
-            if why == "damaged payload":
-                box.must(f"wget -q -O /data/update/{file.name} {bundle}", 300)
-                bundle = file.name
             at = bench.broker.mark()
-            bench.broker.command(device, "update", f"bad-{ordinal}", {"bundle": bundle})
+            bench.broker.command(device, "update", f"bad-{ordinal}", {"bundle": f"{url}/{file.name}"})
             reply = wait_update(bench, box, f"bad-{ordinal}", at)
             must(reply["status"] == "failed" and reply["code"] == "refused", f"{why}: {reply}")
             said.append(f"{why}: refused: {reply['text']}")
         must(untouched == box.must("head -c 65536 /dev/disk/by-partlabel/rootfs-b | sha256sum"), "a refused bundle changed the other slot")
-        box.must("rm -f /data/update/*.raucb")
         at = bench.broker.mark()
         bench.broker.command(device, "update", "good-1", {"bundle": f"{url}/{good.name}"})
         reply = wait_update(bench, box, "good-1", at)
@@ -295,8 +290,10 @@ class Web:
     """The files of a folder over HTTP on loopback."""
 
     def __init__(self, folder):
-        handler = functools.partial(RangeHandler, directory=str(folder))
+        handler = functools.partial(Quiet, directory=str(folder))
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        # A box that loses its power in the middle is no error of the server's.
+        self.server.handle_error = lambda *_: None
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -307,42 +304,6 @@ class Web:
         self.server.server_close()
 
 
-class RangeHandler(http.server.SimpleHTTPRequestHandler):
-    """With byte ranges, which streamed bundles are read by."""
-
-    protocol_version = "HTTP/1.1"
-
+class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_):
         pass
-
-    def send_head(self):
-        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        if not wanted:
-            return super().send_head()
-        try:
-            file = open(self.translate_path(self.path), "rb")
-        except OSError:
-            self.send_error(404)
-            return None
-        size = file.seek(0, 2)
-        first, last = int(wanted[1]), min(int(wanted[2] or size - 1), size - 1)
-        if first > last:
-            file.close()
-            self.send_error(416)
-            return None
-        self.send_response(206)
-        self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
-        self.send_header("Content-Length", str(last - first + 1))
-        self.send_header("Accept-Ranges", "bytes")
-        self.end_headers()
-        file.seek(first)
-        self.left = last - first + 1
-        return file
-
-    def copyfile(self, source, outputfile):
-        left = getattr(self, "left", None)
-        if left is None:
-            return super().copyfile(source, outputfile)
-        self.left = None
-        outputfile.write(source.read(left))
-        return None
