@@ -15,7 +15,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 PROFILE ?= quick
 BINARY ?= $(TARGET_DIR)/$(PROFILE)/picket
 
-.PHONY: help setup setup-build setup-test setup-cross setup-bench setup-fleet build watch run test test-capture fleet-sim fleet-test fleet-measure chaos fuzz check fmt-check clippy deny texts unit bench eval eval-full eval-clean eval-sync instructions cross cross-test yocto-venv yocto-check yocto-crates yocto-edid yocto-kconfig yocto-build yocto-boot yocto-layers install clean
+.PHONY: help setup setup-image setup-build setup-test setup-cross setup-bench setup-fleet build watch run test test-capture fleet-sim fleet-test fleet-measure chaos fuzz check fmt-check clippy deny texts unit bench eval eval-full eval-clean eval-sync instructions cross cross-test yocto-venv yocto-check yocto-crates yocto-edid yocto-kconfig yocto-build yocto-boot yocto-layers install clean image image-lock bundle boot test-image
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,7 @@ test: setup-test ## all tests of this machine
 	python3 -B -m unittest discover -q -s tests/demo
 	python3 -B -m unittest discover -q -s tests/eval
 	python3 -B -m unittest discover -q -s tests/capture
+	python3 -B -m unittest discover -q -s tests/image
 	@.ci/unit.sh
 	$(CARGO) test --locked --features watch
 
@@ -116,6 +117,29 @@ instructions: setup-bench ## count the instructions of the pass, natively and fo
 cross: setup-cross ## build the stripped aarch64 daemon (fat LTO: some minutes)
 	$(CARGO) build --locked --release --target $(ARM)
 	@.ci/binary.sh $(TARGET_DIR)/$(ARM)/release/picket
+
+BOARD ?= qemu-arm64
+IMAGE := $(TARGET_DIR)/image
+IMAGE_VERSION ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+PICKET_ARM ?= $(TARGET_DIR)/$(ARM)/release/picket
+MAKE_IMAGE = python3 -B board/image/build.py --board $(BOARD) --picket $(PICKET_ARM) --out $(IMAGE) --cache $(IMAGE)/cache --version $(IMAGE_VERSION) $(if $(NEWER),--newer)
+
+setup-image: setup-cross
+	@board/setup.sh image
+image: setup-image cross ## the appliance's flashable disk image and its update bundle for BOARD=... (IMAGE_VERSION=...; NEWER=1 takes packages newer than the lock's)
+	@$(MAKE_IMAGE)
+# The bundle comes with the image: it holds the same root.
+bundle: image
+image-lock: ## renew the versions and checksums of the packages that the image is made of
+	@python3 -B board/image/build.py --board qemu-arm64 --cache $(IMAGE)/cache --lock
+boot: setup-image cross ## start the appliance in an emulator; events appear on a Mosquitto of this machine (BOARD=qemu-arm64; Ctrl-C ends it)
+	@$(MAKE_IMAGE) --dev
+	@python3 -B tests/image/boot.py --image $(IMAGE)/picket-$(BOARD)-dev-$(IMAGE_VERSION) --cache $(IMAGE)/cache
+# Development image first: bundles are made from the tree that the last build left.
+test-image: setup-image cross ## boot the image in an emulator: alerts, settings, updates, cut power (20 minutes; ONLY=start,card,update,cuts,shut CUTS=20)
+	@$(MAKE_IMAGE)
+	@$(MAKE_IMAGE) --dev
+	@python3 -B tests/image/run.py --image $(IMAGE)/picket-$(BOARD)-dev-$(IMAGE_VERSION) --closed $(IMAGE)/picket-$(BOARD)-$(IMAGE_VERSION) --cache $(IMAGE)/cache --out $(IMAGE)/test $(if $(ONLY),--only $(ONLY)) $(if $(CUTS),--cuts $(CUTS))
 
 # A processor with more than NEON can change only what is chosen by processor: the kernels and what is made of them.
 cross-test: setup-cross ## the library's tests for aarch64 under qemu: NEON alone, then with all that qemu knows

@@ -34,14 +34,15 @@ def stable_uuid(layout, what):
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{layout.compatible}.{what}.picket.invalid"))
 
 
-def squashfs(root, out, epoch):
-    pseudo = out.with_suffix(".pseudo")
+def squashfs(root, out, epoch, level=9):
+    pseudo = out.with_name(f"{out.name}.pseudo")
     pseudo.write_text("".join(line + "\n" for line in PSEUDO.splitlines() if line.split()[1] == "c" or (root / line.split()[0][1:]).exists()))
     out.unlink(missing_ok=True)
     # GRUB 2.06 reads gzip and xz, not zstd. The times are given by options: with the variable set, mksquashfs refuses them.
     environment = {key: value for key, value in os.environ.items() if key != "SOURCE_DATE_EPOCH"}
-    debs.run("mksquashfs", root, out, "-noappend", "-no-progress", "-quiet", "-all-root", "-no-xattrs", "-comp", "gzip", "-Xcompression-level", "9", "-b", "256K",
+    debs.run("mksquashfs", root, out, "-noappend", "-no-progress", "-quiet", "-all-root", "-no-xattrs", "-comp", "gzip", "-Xcompression-level", level, "-b", "256K",
              "-mkfs-time", epoch, "-all-time", epoch, "-pf", pseudo, env=environment)
+    pseudo.unlink()
 
 
 def fat(out, mib, label, tree, serial, epoch, bits):
@@ -123,6 +124,7 @@ def gpt(layout, out):
     script = out.with_suffix(".sfdisk")
     script.write_text("\n".join(lines) + "\n")
     debs.run("sh", "-c", 'sfdisk -q --no-reread --no-tell-kernel "$1" <"$2"', "sfdisk", out, script)
+    script.unlink()
     return offsets
 
 

@@ -9,7 +9,7 @@ import debs
 HERE = Path(__file__).resolve().parent
 # What every board needs, wherever its root lies. crc32c_generic is a soft dependency of ext4, which modprobe does not name.
 INITRD = ["crc32c_generic", "libcrc32c", "ext4", "squashfs", "overlay"]
-SYSTEM = ["vfat", "nls_cp437", "nls_ascii", "nls_utf8", "nls_iso8859-1", "autofs4", "loop", "dm-mod", "dm-verity", "sha256_generic", "sha2-ce", "nbd", "ipv6", "af_packet",
+SYSTEM = ["vfat", "nls_cp437", "nls_ascii", "nls_utf8", "nls_iso8859-1", "autofs4", "loop", "dm-mod", "dm-verity", "sha256_generic", "sha2-ce", "ipv6", "af_packet",
           "softdog", "efivarfs"]
 APPLETS = "sh mount umount modprobe sleep cat mkdir mv switch_root grep sed chroot cp sync reboot tr cut sha256sum".split()
 

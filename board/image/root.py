@@ -18,9 +18,14 @@ UNITS_OFF = ("systemd-networkd-wait-online.service systemd-pstore.service system
              "systemd-journal-catalog-update.service systemd-firstboot.service systemd-machine-id-commit.service systemd-boot-system-token.service "
              "systemd-boot-update.service systemd-quotacheck.service systemd-binfmt.service sys-fs-fuse-connections.mount dev-hugepages.mount "
              "systemd-sysusers.service first-boot-complete.target getty@tty1.service console-getty.service proc-sys-fs-binfmt_misc.automount "
-             "systemd-rfkill.socket systemd-initctl.socket modprobe@fuse.service modprobe@drm.service e2scrub_reap.service getty.target").split()
-UNITS_ON = {"multi-user.target": "picket.service systemd-networkd.service systemd-resolved.service picket-card.service picket-confirm.service picket-update.path picket-grow.service",
-            "sockets.target": "dbus.socket systemd-networkd.socket", "sysinit.target": "systemd-timesyncd.service"}
+             "systemd-rfkill.socket systemd-initctl.socket modprobe@fuse.service modprobe@drm.service e2scrub_reap.service getty.target systemd-repart.service "
+             "systemd-journal-flush.service systemd-remount-fs.service systemd-pcrphase.service systemd-pcrphase-sysinit.service sys-kernel-debug.mount "
+             "sys-kernel-tracing.mount dev-mqueue.mount kmod-static-nodes.service systemd-user-sessions.service cryptsetup.target veritysetup.target "
+             "integritysetup.target systemd-journald-audit.socket systemd-logind.service").split()
+UNITS_ON = {"multi-user.target":
+            "picket.service systemd-networkd.service systemd-resolved.service systemd-timesyncd.service picket-card.service "
+            "picket-confirm.service picket-update.path picket-grow.service",
+            "sockets.target": "dbus.socket systemd-networkd.socket"}
 # Programs of systemd and others that a box without people has no use for.
 GONE = ("usr/lib/udev/hwdb.d", "usr/lib/udev/hwdb.bin", "etc/udev/hwdb.bin", "usr/lib/systemd/catalog", "usr/lib/systemd/user", "usr/lib/systemd/user-generators",
         "usr/lib/systemd/user-preset", "usr/share/dbus-1/session.d", "usr/lib/aarch64-linux-gnu/gconv", "usr/lib/aarch64-linux-gnu/audit", "usr/share/pam",
@@ -31,7 +36,18 @@ GONE = ("usr/lib/udev/hwdb.d", "usr/lib/udev/hwdb.bin", "etc/udev/hwdb.bin", "us
         "usr/lib/systemd/system-generators/systemd-rc-local-generator", "usr/lib/systemd/system-generators/systemd-bless-boot-generator",
         "usr/lib/systemd/system-generators/systemd-system-update-generator", "usr/lib/systemd/system-generators/systemd-run-generator",
         "usr/lib/systemd/system-generators/systemd-debug-generator", "usr/lib/modprobe.d/fbdev-blacklist.conf", "etc/X11", "usr/share/factory",
-        "usr/share/systemd/kbd-model-map", "usr/share/systemd/language-fallback-map", "usr/lib/systemd/boot", "usr/share/glib-2.0", "usr/lib/udev/rules.d/60-persistent-v4l.rules")
+        "usr/share/systemd/kbd-model-map", "usr/share/systemd/language-fallback-map", "usr/lib/systemd/boot", "usr/share/glib-2.0",
+        *(f"usr/share/dbus-1/system-services/org.freedesktop.{name}1.service" for name in ("login", "hostname", "locale", "timedate")))
+# Of udev's rules, those that a box without screen, keyboard and smart cards needs: each costs time for each device.
+RULES = ("50-udev-default 60-block 60-persistent-alsa 60-persistent-storage 60-persistent-v4l 60-serial 75-net-description 78-sound-card 80-drivers "
+         "80-net-setup-link 99-systemd").split()
+IGNORED = "tty mem vc bdi cpu memory vtconsole workqueue event_source clocksource clockevents machinecheck queues misc graphics".split()
+# What starts before Picket in Debian's order and need not. Each must be found, so that a new version is noticed.
+ORDER = (("systemd-timesyncd.service", "Before=time-set.target sysinit.target shutdown.target", "Before=time-set.target shutdown.target\nAfter=picket.service"),
+         ("systemd-resolved.service", "Before=sysinit.target network.target nss-lookup.target", "Before=nss-lookup.target"),
+         ("systemd-networkd.service", "Before=network.target multi-user.target", "Before=multi-user.target"),
+         # Hundreds of devices that no rule of ours is about.
+         ("systemd-udev-trigger.service", "--type=all --action=add", "--type=all --action=add " + " ".join(f"--subsystem-nomatch={name}" for name in IGNORED)))
 # Generators, tools and libraries that nothing here calls.
 PROGRAMS_GONE = re.compile(r"usr/(bin/(systemd-(analyze-|cryptenroll|sysext|sysusers-|stdio-bridge|inhibit|firstboot|ask-password|tty-ask|machine-id|mount|umount)|"
                            r"(aserver|localectl|hostnamectl-|loginctl|bootctl|dbus-(run|send|monitor|update|uuid|cleanup))).*|"
@@ -89,10 +105,22 @@ def trim(root):
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+    for path in (root / "usr/lib/udev/rules.d").iterdir():
+        if path.stem not in RULES:
+            path.unlink()
     for path in sorted(root.rglob("*")):
         name = str(path.relative_to(root))
         if PROGRAMS_GONE.match(name) and not path.is_dir():
             path.unlink()
+
+
+def reorder(root):
+    for name, old, new in ORDER:
+        path = root / "usr/lib/systemd/system" / name
+        text = path.read_text()
+        if old not in text:
+            raise debs.Failed(f"{name} has no line {old!r} any more: look at ORDER in {Path(__file__).name}")
+        path.write_text(text.replace(old, new))
 
 
 def add_busybox(root):
@@ -198,6 +226,7 @@ def assemble(layout, files, wanted, ffmpeg, picket, version, keyring, dev, work)
     add_tree(ffmpeg, root)
     add_certificates(root, root / "usr/share/ca-certificates")
     trim(root)
+    reorder(root)
     shutil.rmtree(root / "var", ignore_errors=True)
     for name in FOLDERS:
         (root / name).mkdir(parents=True, exist_ok=True)

@@ -29,6 +29,7 @@ class Broker:
         conf.write_text(f"listener {PORT} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 0\n")
         self.seen, self.lock = [], threading.Lock()
         self.log = open(folder / "mosquitto.log", "wb")
+        self.kept = open(folder / "messages.log", "wb")
         self.broker = subprocess.Popen([program("mosquitto"), "-c", str(conf)], stdout=self.log, stderr=subprocess.STDOUT)
         until = time.monotonic() + 20
         while subprocess.run([program("mosquitto_pub"), "-p", str(PORT), "-t", "up", "-m", "x"], capture_output=True, check=False).returncode:
@@ -42,6 +43,7 @@ class Broker:
 
     def listen(self):
         for line in self.ear.stdout:
+            self.kept.write(line)
             topic, _, packed = line.decode().rstrip("\n").partition(" ")
             with self.lock:
                 self.seen.append((time.monotonic(), topic, bytes.fromhex(packed)))
@@ -52,6 +54,7 @@ class Broker:
             child.wait()
         self.reader.join(5)
         self.log.close()
+        self.kept.close()
 
     def mark(self):
         """A place in what was seen, for `since`."""

@@ -146,7 +146,7 @@ fn what_is_no_command_is_refused_with_a_reason() {
     let long = "x".repeat(20_000);
     assert_eq!(bench.command("config-set", "long", &format!("{{\"toml\":\"{long}\"}}"))["code"], "too_large");
     assert_eq!(bench.command("explode", "e1", "{}")["code"], "unknown_command");
-    assert_eq!(bench.command("update", "e2", "{}")["code"], "unsupported");
+    assert_eq!(bench.command("update", "e2", "{\"bundle\":\"a.raucb\"}")["code"], "unsupported");
     assert_eq!(bench.command("mute", "e3", "{}")["text"], "`args` must have `for_s`");
     bench.send("health", "{\"id\":\"old\",\"not_after\":\"2020-01-01T00:00:00Z\"}");
     let reply = bench.last_reply("old");

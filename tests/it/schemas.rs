@@ -53,7 +53,8 @@ fn names_are_listed() {
             "provision",
             "reading",
             "comparison",
-            "config"
+            "config",
+            "board"
         ]
     );
 }

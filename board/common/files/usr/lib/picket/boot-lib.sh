@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2034,SC2086 # names for those who source it; they have no blanks
 # Shared by the appliance's scripts; sourced, for busybox's shell.
 # What an update is doing is kept in UPDATE (over restarts) and told to Picket in STATE, `key=value` lines that it reads.
 UPDATE=/data/update
@@ -22,7 +23,7 @@ image_id() { value_of IMAGE_ID /usr/lib/os-release; }
 store() { cat >"$1.part" && sync "$1.part" && mv "$1.part" "$1" && sync "${1%/*}"; }
 
 # One line, printable, short: it goes into a message.
-tidy() { tr -c '[:print:]' ' ' | tr -s ' ' | cut -c1-300 | sed 's/ *$//'; }
+tidy() { tr -c '\40-\176' ' ' | tr -s ' ' | cut -c1-300 | sed 's/ *$//'; }
 
 # What became of the last update: result (installing, installed, confirmed, refused, failed, rolled_back), text. The id and the
 # version are those of REQUEST_ID and REQUEST_VERSION.

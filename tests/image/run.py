@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Boots the appliance's image in an emulator and puts it through scenarios, unattended.
+
+    tests/image/run.py --image DIR [--closed DIR] [--only start,update] [--out DIR]
+"""
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+import box as boxes  # noqa: E402
+import broker as brokers  # noqa: E402
+import emulator  # noqa: E402
+import scenarios  # noqa: E402
+from packages import Unavailable  # noqa: E402
+
+
+class Bench:
+    """What every scenario needs."""
+
+    def __init__(self, options, machine):
+        self.options, self.machine, self.out = options, machine, options.out
+        self.image, self.image_closed = options.image / "disk.img", options.closed and options.closed / "disk.img"
+        self.cuts, self.seed = options.cuts, options.seed
+        self.broker, self.began, self.boxes = None, 0, []
+
+    def box(self, name, image=None):
+        made = boxes.Box(self.machine, image or self.image, self.out / name)
+        self.boxes.append(made)
+        return made
+
+    def device(self, since):
+        """The id in the topics."""
+        with self.broker.lock:
+            return next(topic.split("/")[2] for _, topic, _ in self.broker.seen[since:] if topic.startswith("picket/1/pk-"))
+
+    def variants(self):
+        import variants
+        cache = self.options.cache
+        cert, key = variants.keys.get(cache / "keys")[:2]
+        return variants.Variants(json.loads((self.options.image / "about.json").read_text())["board"], cache / "work/root", cert, key, self.out / "bundles")
+
+    def web(self, folder):
+        return scenarios.Web(folder)
+
+    def fetch(self, box, name):
+        """Puts the test's own program into the box."""
+        program = self.out / name
+        if not program.is_file():
+            subprocess.run(["aarch64-linux-gnu-gcc", "-O1", "-static", "-o", str(program), str(HERE / f"{name}.c")], check=True)
+        with self.web(self.out) as url:
+            box.must(f"wget -q -O /run/{name} {url}/{name} && chmod +x /run/{name}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--image", type=Path, required=True, help="folder of a development image (board/image/build.py --dev)")
+    parser.add_argument("--closed", type=Path, help="folder of the image for customers")
+    parser.add_argument("--cache", type=Path, default=Path("target/image/cache"), help="of the build: keys and the tree for further bundles")
+    parser.add_argument("--out", type=Path, default=Path("target/image/test"))
+    parser.add_argument("--only", default="start,card,update,cuts,shut", help=f"of {','.join(scenarios.ALL)}")
+    parser.add_argument("--cuts", type=int, default=20, help="how often the plug is pulled")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    options.out, options.cache = options.out.resolve(), options.cache.resolve()
+    names = [name for name in options.only.split(",") if name != "shut" or options.closed]
+    unknown = set(names) - set(scenarios.ALL)
+    if unknown:
+        parser.error(f"no scenario {', '.join(sorted(unknown))}; there are {', '.join(scenarios.ALL)}")
+    options.out.mkdir(parents=True, exist_ok=True)
+    try:
+        machine = emulator.get(options.cache)
+        boxes.own_network()
+    except (Unavailable, boxes.Failed) as error:
+        print(f"SKIPPED: the emulator cannot be had here: {error}")
+        return 0
+    bench, failed = Bench(options, machine), 0
+    bench.broker = brokers.Broker(options.out / "broker")
+    try:
+        for name in names:
+            failed += not one(bench, name)
+    finally:
+        bench.broker.stop()
+    return 1 if failed else 0
+
+
+def one(bench, name):
+    began = time.monotonic()
+    shutil.rmtree(bench.out / name, ignore_errors=True)
+    bench.began = bench.broker.mark()
+    try:
+        lines, verdict = scenarios.ALL[name](bench), "ok"
+    except boxes.Failed as error:
+        lines, verdict = [str(error)], "FAILED"
+    finally:
+        for box in bench.boxes:
+            box.cut()
+        bench.boxes.clear()
+    print(f"{name}: {verdict}, {time.monotonic() - began:.0f} s")
+    for line in lines:
+        print(f"    {line}", flush=True)
+    return verdict == "ok"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
