@@ -10,7 +10,9 @@ use super::view;
 use crate::health::{BoxHealth, Signal};
 use crate::ids::{BootId, DeviceId, SourceId};
 use crate::time::{Mono, Wall};
-use crate::wire::{self, BrokerHealth, BudgetHealth, Made, SourceState, SpoolHealth, Topics};
+use crate::wire::{
+    self, BrokerHealth, BudgetHealth, CertHealth, HealthParts, Made, SourceState, SpoolHealth, Topics,
+};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -55,7 +57,9 @@ fn health(now: Now, states: &[(&str, SourceState)]) -> Vec<u8> {
         BudgetHealth { cpu_pct: 5.0, cpu_pct_max: 25.0, rss_bytes_max: 1 << 27, over_memory: false, coverage: 1.0 };
     let measured = BoxHealth { cpu_pct: Some(34.0), mem_pct: Some(40.0), ..BoxHealth::default() };
     let sources: BTreeMap<_, _> = states.iter().map(|(name, state)| (source(name), state.clone())).collect();
-    wire::health(&made(now), &measured, &budget, &SpoolHealth::default(), &BrokerHealth::default(), &sources)
+    let (spool, mqtt, cert) = (SpoolHealth::default(), BrokerHealth::default(), CertHealth::default());
+    let parts = HealthParts { budget: &budget, spool: &spool, mqtt: &mqtt, cert: &cert, sources: &sources };
+    wire::health(&made(now), &measured, parts)
 }
 
 fn event(name: &str, step: &str, seq: u64) -> Vec<u8> {
@@ -93,7 +97,7 @@ impl Bench {
             detectors: BTreeMap::new(),
         };
         let sources = [info("sdi-1"), info("sdi-2")];
-        self.take(&topics.info(), &wire::info(&made(now), &name, 1, "avx2", &sources), now);
+        self.take(&topics.info(), &wire::info(&made(now), &name, 1, "avx2", &sources, None), now);
     }
     fn verdict(&self, number: u32) -> Verdict {
         self.fleet.device(&id(number)).expect("known").verdict
