@@ -152,6 +152,11 @@ fn request(wanted: &Wanted, renew: bool) -> Result<u8, Failure> {
 fn install(given: &Given) -> Result<u8, Failure> {
     let this = ThisBox::of(&given.configured)?;
     this.makes_its_own()?;
+    let set = this.config.broker.as_ref().and_then(|broker| broker.tls.as_ref()?.ca.clone());
+    if let (Some(set), Some(_)) = (set, &given.ca) {
+        let text = format!("broker.ca: {} is what counts: without it the file of --ca would", set.display());
+        return Err(Failure { code: CONFIGURATION, text });
+    }
     let text = contents(&given.cert)?;
     let ca = given.ca.as_deref().map(contents).transpose()?;
     let what = Install {

@@ -128,6 +128,9 @@ impl Control {
         if let Err((code, text)) = self.certificates.own() {
             return failed(code, text);
         }
+        if ca.is_some() && self.certificates.tls.as_ref().is_some_and(|tls| tls.ca.is_some()) {
+            return failed("configured", "broker.ca is set in the configuration, and counts instead of `ca`");
+        }
         let wall = self.clock.wall();
         let what = Install {
             chain: cert.as_bytes(),

@@ -107,3 +107,25 @@ pub fn provision(mut told: Provision) -> Vec<u8> {
     told.kind = "provision";
     encoded(&told)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_without_a_certificate_tells_nothing_of_one() {
+        assert_eq!(encoded(&CertHealth::default()), b"{}");
+        let soon =
+            CertHealth { cert_days: Some(6.123_456), certificate: Some("ends".to_owned()), ..CertHealth::default() };
+        assert_eq!(encoded(&soon.rounded()), br#"{"cert_days":6.123,"certificate":"ends"}"#);
+        assert_eq!((CertHealth::default().verdict(), soon.verdict()), (Verdict::Ok, Verdict::Warning));
+        assert_eq!(CertHealth { urgent: true, ..soon }.verdict(), Verdict::Alert);
+    }
+
+    #[test]
+    fn times_are_utc() {
+        let told = CertificateTold::new(std::path::Path::new("/x"), "box", [0, 86_400, 57_600], -0.5);
+        let expected = ["1970-01-01T00:00:00.000Z", "1970-01-02T00:00:00.000Z", "1970-01-01T16:00:00.000Z"];
+        assert_eq!([&told.from, &told.until, &told.renew], expected.each_ref());
+    }
+}

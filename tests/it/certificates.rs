@@ -197,7 +197,17 @@ fn a_box_is_provisioned_and_renews_its_certificate_over_mqtt() {
     let again = waited(MOST, || bench.replies("r4").get(before).cloned()).expect("answered again");
     assert_eq!(again["text"], done["text"]);
 
-    // The old one is revoked; the box does not notice.
+    // Killed in the middle: the next run ends what was begun.
+    let request = bench.command(ROTATE, "r5", "{\"new_key\":true}")["result"]["csr"].as_str().expect("text").to_owned();
+    bench.send(ROTATE, &format!("{{\"id\":\"r6\",\"args\":{}}}", bring(&authority.sign(&request, 350, 4), 60)));
+    bench.subscriber.wait_for("/reply/r6", MOST, |reply| reply["status"] == "running");
+    bench.running.kill();
+    bench.running = bench.daemon.start();
+    let done = bench.last_reply("r6");
+    assert_eq!((done["status"].as_str(), done["result"]["cert_days"].as_f64() < Some(351.0)), (Some("done"), true));
+    assert!(state.join("current/cert.pem").exists() && !state.join("next").exists());
+
+    // The first one is revoked; the box does not notice.
     let broker_folder = bench.broker.folder().to_owned();
     std::fs::write(broker_folder.join("crl.pem"), authority.revoke(&[1])).expect("written");
     bench.broker.kill();
