@@ -18,7 +18,8 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 const LINES_PER_ADDRESS: usize = 5000;
 /// MQTT 5, 4.13: another client took our session.
 const TAKEN_OVER: u8 = 0x8e;
-/// As `mqtt/session.rs`: three times within a minute, and one of both gives way ...
+/// As `mqtt/session.rs`: three times within a minute, and one of both gives way (where the broker says that it was that,
+/// which Mosquitto 2.0.11 does not: there both go on taking each other's place) ...
 const TAKEOVERS_MAX: usize = 3;
 const TAKEOVERS_WITHIN: Duration = Duration::from_secs(60);
 /// ... for a time that is 5 min there and shorter here, and comes back with another client id.

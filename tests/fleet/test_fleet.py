@@ -24,7 +24,7 @@ class Courses(unittest.TestCase):
         self.folder.cleanup()
 
     def run_fleet(self, scenario, seconds, during=None, **options):
-        settings = {"devices": DEVICES, "period": 5, "incident_every": 60, "pictures": 0.05} | options
+        settings = {"devices": DEVICES, "period": 5, "incident_every": 60, "pictures": 0} | options
         self.fleet = bench.Fleet(SIMULATOR, self.broker, scenario=scenario, seconds=seconds, check=True, **settings)
         if during:
             during()
