@@ -24,7 +24,7 @@ use std::time::Duration;
 const SIGNAL: &str = "pattern:defects";
 const PLANTED: [Defect; 3] = [Defect::Black, Defect::Freeze, Defect::Silence];
 /// On a busy box it gets little time.
-const MOST: Duration = Duration::from_secs(120);
+const MOST: Duration = Duration::from_secs(600);
 /// A disk that needs longer for 4 kB is about to fail.
 const WRITE_MAX: Duration = Duration::from_secs(2);
 

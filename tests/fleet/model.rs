@@ -1,6 +1,7 @@
 //! One device as the broker sees it. Every byte is made by `src/wire`.
 
 use crate::chance::Chance;
+use crate::ledger::{Kept, OneBox};
 use crate::scenes::{Pictures, SCENES};
 use crate::trouble::{self, Trouble};
 use picket::alert::{Alert, ClearedBy, Evidence, Settings, Transition};
@@ -64,7 +65,8 @@ pub struct Device {
     began: Mono,
     next_health: Mono,
     class_changed: bool,
-    clock_unset: bool,
+    /// A clock without battery that was never set.
+    pub clock_unset: bool,
     heat: f64,
     conn: u64,
     connected: Option<Mono>,
@@ -117,6 +119,27 @@ impl Device {
             },
             chance,
         }
+    }
+
+    /// Another box with the same card: same identity, another boot.
+    pub fn copied(mut self) -> Self {
+        self.boot = BootId::from_kernel(&format!("{:08x}", 0xffff_ffff - self.chance.below(1 << 20)));
+        self.chance = Chance::new(self.chance.below(u64::from(u32::MAX)));
+        self
+    }
+
+    /// Which box this is.
+    pub fn name(&self) -> OneBox {
+        (self.identity.id.as_str().to_owned(), self.boot.as_str().to_owned())
+    }
+
+    /// What the broker should keep of it.
+    pub fn kept(&self) -> Kept {
+        let source = |source: &Watched| {
+            let open = source.state.open.iter().map(|open| open.id.as_str().to_owned()).collect();
+            (source.id.as_str().to_owned(), (source.state.verdict().name().to_owned(), open))
+        };
+        Kept { status: "online".to_owned(), sources: self.watched.iter().map(source).collect() }
     }
 
     fn made(&self, now: Mono, wall: Wall) -> Made {

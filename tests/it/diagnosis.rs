@@ -110,7 +110,7 @@ fn the_log_comes_while_it_is_asked_for_and_parts_are_tested() {
     bench.send("selftest", "{\"id\":\"s1\"}");
     // It yields to all other tests.
     let last = |reply: &serde_json::Value| reply["result"]["detectors"].is_string();
-    let tested = bench.subscriber.wait_for("/reply/s1", 4 * MOST, last);
+    let tested = bench.subscriber.wait_for("/reply/s1", 8 * MOST, last);
     for part in ["detectors", "disk", "outbox", "broker", "sources"] {
         let told = tested["result"][part].as_str().unwrap_or_default();
         assert!(told.starts_with("good: "), "{part}: {tested:#}");
