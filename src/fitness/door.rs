@@ -170,7 +170,7 @@ impl Check {
         points
     }
 
-    /// The session expiry that is granted, and commands.
+    /// Whether the device may listen to its commands.
     pub(super) async fn commands(&mut self) -> Result<Point, Error> {
         let name = "commands";
         let (mut device, _) = self.device(&Hello::passing(&self.client_id("device"))).await?;

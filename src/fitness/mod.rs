@@ -148,8 +148,9 @@ impl Check {
     /// As a reader comes.
     async fn reader(&self, hello: &Hello) -> Result<(Visit, Welcome), Error> {
         let settings = self.plan.reader.as_ref().unwrap_or(&self.plan.device);
-        let version = if self.plan.reader.is_some() { settings.version } else { self.version };
-        Visit::begin(&Settings { version, ..settings.clone() }, hello, Arc::clone(&self.clock)).await
+        // The version that the broker was found to speak.
+        let settings = Settings { version: self.version, ..settings.clone() };
+        Visit::begin(&settings, hello, Arc::clone(&self.clock)).await
     }
 
     /// A topic that access rules take for a source's `state`: of no source that is there.

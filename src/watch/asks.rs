@@ -1,6 +1,7 @@
 //! What is asked for only when it is wanted: `info`, which is long and would stand before the news if all came at once;
 //! what is open on a source whose `state` the broker dropped; pictures of the device that is looked at.
 
+use super::device::Device;
 use super::fleet::Fleet;
 use super::verdict::Verdict;
 use crate::ids::{DeviceId, SourceId};
@@ -11,9 +12,9 @@ use std::time::Duration;
 
 /// Topics that are asked for at once.
 const AT_ONCE: usize = 200;
-/// For an answer; the next time longer, since it may be that there is none.
-const PATIENCE: Duration = Duration::from_secs(4);
-const TRIES: u32 = 4;
+/// For an answer, which waits behind the news; the next time longer, since it may be that there is none.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE_TIMES_MAX: u32 = 6;
 /// What the broker kept is still coming.
 const SETTLING: Duration = Duration::from_secs(5);
 
@@ -59,12 +60,14 @@ impl Asks {
             }
             wanted
         });
-        if self.under_way.len() > AT_ONCE / 2 {
-            return wishes;
-        }
         let settled = now.since(self.connected) > SETTLING;
-        for device in seen.iter().filter_map(|id| fleet.device(id)).chain(fleet.devices()) {
-            if self.under_way.len() >= AT_ONCE {
+        // What is on the screen does not wait for the others.
+        let more: &[Device] = if self.under_way.len() > AT_ONCE / 2 { &[] } else { fleet.devices() };
+        let seen_devices: Vec<_> = seen.iter().filter_map(|id| fleet.device(id)).collect();
+        let all =
+            seen_devices.iter().copied().map(|device| (device, true)).chain(more.iter().map(|device| (device, false)));
+        for (device, seen) in all {
+            if self.under_way.len() >= AT_ONCE && !seen {
                 break;
             }
             if !device.named {
@@ -82,12 +85,13 @@ impl Asks {
 
     fn ask(&mut self, topic: impl Fn() -> String, key: (DeviceId, Option<SourceId>), now: Mono, wishes: &mut Wishes) {
         let (tries, not_before) = self.tried.get(&key).copied().unwrap_or_default();
-        if tries >= TRIES || not_before > now {
+        if not_before > now {
             return;
         }
         let topic = topic();
         let until = now.plus(PATIENCE);
-        self.tried.insert(key.clone(), (tries + 1, now.plus(PATIENCE * (tries + 1))));
+        let times = (tries + 1).min(PATIENCE_TIMES_MAX);
+        self.tried.insert(key.clone(), (times, now.plus(PATIENCE * times)));
         self.under_way.insert(topic.clone(), (until, key.0, key.1));
         wishes.add.push(topic);
     }
