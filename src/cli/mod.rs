@@ -134,7 +134,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 pub fn main() -> ExitCode {
     crate::health::keep_freed_memory();
     let arguments = Arguments::parse();
-    let ran = std::panic::catch_unwind(|| match arguments.command {
+    let ran = std::panic::catch_unwind(|| {
+        match arguments.command {
         Command::Run(configured) => run::run(&configured),
         Command::Analyze(options) => analyze::run(&options),
         Command::Compare(options) => compare::run(&options),
@@ -154,6 +155,7 @@ pub fn main() -> ExitCode {
         Command::Decommission(configured) => run::decommission(&configured),
         Command::Provision(options) => provision::run(&options),
         Command::Version => version(),
+    }
     });
     let code = match ran {
         Ok(Ok(code)) => code,

@@ -163,10 +163,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// A line to the broker, and how it is secured.
-pub async fn connect(
-    settings: &Settings,
-    clock: Arc<dyn Clock>,
-) -> Result<(Box<dyn Stream>, Option<Secured>), Error> {
+pub async fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> Result<(Box<dyn Stream>, Option<Secured>), Error> {
     // Before the network is asked: a wrong file is a mistake that stays.
     let config = settings.tls.as_ref().map(|tls| tls::client_config(tls, clock)).transpose()?;
     let tcp = connect_tcp(settings).await?;

@@ -10,9 +10,7 @@ use super::view;
 use crate::health::{BoxHealth, Signal};
 use crate::ids::{BootId, DeviceId, SourceId};
 use crate::time::{Mono, Wall};
-use crate::wire::{
-    self, BrokerHealth, BudgetHealth, CertHealth, HealthParts, Made, SourceState, SpoolHealth, Topics,
-};
+use crate::wire::{self, BrokerHealth, BudgetHealth, CertHealth, HealthParts, Made, SourceState, SpoolHealth, Topics};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};

@@ -10,8 +10,8 @@ use picket::health::{BoxHealth, Signal};
 use picket::ids::{BootId, DeviceId, IncidentIds, SourceId, StartCount};
 use picket::time::{MediaTime, Mono, Stamp, Wall};
 use picket::wire::{
-    self, BrokerHealth, BudgetHealth, CertHealth, Device as Identity, HealthParts, Info, Made, Message, OpenIncident, Qos,
-    SourceState, SpoolHealth, Teller, Topics,
+    self, BrokerHealth, BudgetHealth, CertHealth, Device as Identity, HealthParts, Info, Made, Message, OpenIncident,
+    Qos, SourceState, SpoolHealth, Teller, Topics,
 };
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, VecDeque};

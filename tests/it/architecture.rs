@@ -35,16 +35,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "config", "pipeline", "mqtt", "identity", "outbox", "wire", "tape", "alert", "detect", "pair", "source", "health",
-            "budget", "kernels", "time", "ids",
+            "config", "pipeline", "mqtt", "identity", "outbox", "wire", "tape", "alert", "detect", "pair", "source",
+            "health", "budget", "kernels", "time", "ids",
         ],
     ),
     ("watch", &["mqtt", "wire", "time", "ids"]),
     (
         "cli",
         &[
-            "watch", "daemon", "config", "fitness", "mqtt", "identity", "report", "pipeline", "wire", "tape", "alert", "detect",
-            "pair", "features", "source", "budget", "health", "kernels", "frame", "time", "ids",
+            "watch", "daemon", "config", "fitness", "mqtt", "identity", "report", "pipeline", "wire", "tape", "alert",
+            "detect", "pair", "features", "source", "budget", "health", "kernels", "frame", "time", "ids",
         ],
     ),
 ];

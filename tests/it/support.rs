@@ -126,9 +126,8 @@ impl Mosquitto {
     pub fn start_with(folder: &Path, more: &str) -> Self {
         let port = free_tcp_port();
         let config = folder.join("mosquitto.conf");
-        let mut lines = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\n{more}"
-        );
+        let mut lines =
+            format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\n{more}");
         if nix::unistd::Uid::effective().is_root() {
             lines.push_str("user root\n");
         }
