@@ -231,30 +231,25 @@ def cuts(bench):
     moments = []
     with bench.web(variants.folder) as url:
         box.must(f"wget -q -O /data/update/next.raucb {url}/{bundle.name} && sync", 300)
-        for number in range(bench.cuts):
-            kind = ("work", "start", "update")[number % 3]
-            at = bench.broker.mark()
-            if not box.is_on():
-                box.on()
-            if kind == "start":
-                box.cut()
-                box.on()
-                pause = chance.uniform(2, 60)
-            else:
-                if number:
-                    online(bench, box, at)
-                    box.wait_shell()
-                vivid(box, chance.choice(["freeze", "no_signal"]))
-                if kind == "update":
-                    bench.broker.command(device, "update", f"cut-{number}", {"bundle": "next.raucb", "force": True})
-                pause = chance.uniform(1, 30)
-            time.sleep(pause)
+    for number in range(bench.cuts):
+        kind = ("work", "start", "update")[number % 3]
+        if kind == "start":
             box.cut()
-            moments.append(f"{kind}+{pause:.0f}s")
             box.on()
-            online(bench, box, at if kind == "start" else bench.broker.mark())
-            must(box.is_on(), "the box went off by itself")
-            box.wait_shell()
+            pause = chance.uniform(2, 90)
+        else:
+            vivid(box, chance.choice(["freeze", "no_signal"]))
+            if kind == "update":
+                bench.broker.command(device, "update", f"cut-{number}", {"bundle": "next.raucb", "force": True})
+            pause = chance.uniform(1, 60)
+        time.sleep(pause)
+        box.cut()
+        moments.append(f"{kind}+{pause:.0f}s")
+        at = bench.broker.mark()
+        box.on()
+        online(bench, box, at)
+        box.wait_shell(START_S)
+        bench.fetch(box, "vivid")
     vivid(box, "signal")
     vivid(box, "move")
     version = box.must("grep IMAGE_VERSION /etc/os-release").strip()
