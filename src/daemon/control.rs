@@ -8,6 +8,7 @@ use super::mutes::Mutes;
 use super::remote::Afar;
 use super::signals::EndSignals;
 use super::source_thread::Report;
+use super::updater::Updater;
 use super::{End, Reporting};
 use crate::alert::{Alert, Transition};
 use crate::health::{Deadman, Machine, Signal};
@@ -53,6 +54,7 @@ pub(super) struct Control {
     pub kept: Kept,
     /// When Home Assistant is to be told again.
     pub introduce_at: Option<Mono>,
+    pub updater: Updater,
 }
 
 /// What the loop remembers of a source.
@@ -228,6 +230,7 @@ impl Control {
         self.guest.tick(now);
         self.end_what_is_over();
         self.watch_pending();
+        self.watch_updater();
         if self.introduce_at.is_some_and(|at| now >= at) {
             self.introduce();
         }

@@ -12,6 +12,7 @@ mod signals;
 mod source_thread;
 mod state_folder;
 mod tapes;
+mod updater;
 mod wishes;
 
 pub use commands::LogLevel;
@@ -46,6 +47,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::mpsc::{self, Sender};
+use updater::Updater;
 use wishes::Wishes;
 
 /// Reports that wait for the control loop.
@@ -136,7 +138,7 @@ pub fn run(local: &Config, daemon: Daemon) -> Result<End, Error> {
         control.close_orphans(None);
         control.finish_former();
         control.courier.retain(info(config, &control, &folder, kernels));
-        control.courier.retain(firmware(&control));
+        control.tell_firmware();
         control.tell_config();
         control.introduce();
         let (tapes, writer) = tapes(config)?.unzip();
@@ -269,6 +271,7 @@ fn control(
         afar,
         kept,
         introduce_at: None,
+        updater: Updater::new(&config.device.runtime_dir, clock.mono()),
     })
 }
 
@@ -285,12 +288,6 @@ fn info(config: &Config, control: &Control, folder: &StateFolder, kernels: Kerne
     let made = Made { wall: control.clock.wall(), mono: control.clock.mono(), boot: control.boot.clone() };
     let payload = wire::info(&made, &control.device, folder.start().0, kernels.level().name(), &sources);
     Message { topic: control.topics.info(), payload, qos: Qos::AtLeastOnce, retain: true, expires_after: None }
-}
-
-fn firmware(control: &Control) -> Message {
-    let os_release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let payload = wire::firmware(&control.made(), &os_release);
-    Message { topic: control.topics.firmware(), payload, qos: Qos::AtLeastOnce, retain: true, expires_after: None }
 }
 
 /// Different for each device and purpose, the same at each start.

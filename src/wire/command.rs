@@ -68,12 +68,19 @@ pub enum Verb {
     ConfigConfirm(Option<u64>),
     /// The pending layer goes.
     ConfigRollback,
+    /// A new image, from a bundle.
+    Update {
+        /// Name of a file on the box, or a URL.
+        bundle: String,
+        /// Also when it is not newer than what runs.
+        force: bool,
+    },
     /// Known, but this box has nothing that could do it; why.
     Unsupported(&'static str),
 }
 
 /// Names of commands that this version does.
-pub const COMMANDS: [&str; 12] = [
+pub const COMMANDS: [&str; 13] = [
     "health",
     "snapshot",
     "ack",
@@ -86,6 +93,7 @@ pub const COMMANDS: [&str; 12] = [
     "config-set",
     "config-confirm",
     "config-rollback",
+    "update",
 ];
 
 /// Why a command is not understood.
@@ -147,6 +155,16 @@ fn is_id(id: &str) -> bool {
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
+/// Whether the updater may be asked for this. It goes into a line of a file, so no control character.
+fn is_bundle(bundle: &str) -> bool {
+    let (url, plain) = (b"-._~:/?=&%+".as_slice(), b"-._".as_slice());
+    let web = bundle.starts_with("https://") || bundle.starts_with("http://");
+    let more = if web { url } else { plain };
+    (1..=512).contains(&bundle.len())
+        && bundle.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+        && (web || (bundle.ends_with(".raucb") && !bundle.starts_with('.')))
+}
+
 /// How many values stand in each other, at the deepest.
 fn depth(body: &[u8]) -> usize {
     let (mut now, mut most, mut quoted, mut escaped) = (0_usize, 0, false, false);
@@ -191,6 +209,15 @@ fn verb(name: &str, args: &mut Args) -> Result<Verb, Wrong> {
         },
         "config-confirm" => Verb::ConfigConfirm(args.number("revision", 0..=u64::MAX)?),
         "config-rollback" => Verb::ConfigRollback,
+        "update" => {
+            let bundle = args.text("bundle")?.ok_or_else(|| missing("bundle"))?;
+            if !is_bundle(&bundle) {
+                let text =
+                    "`bundle` must be the name of a file that ends in .raucb, without a folder, or an http(s) URL";
+                return Err(bad(text.to_owned()));
+            }
+            Verb::Update { bundle, force: args.flag("force")? }
+        }
         _ => {
             args.0.clear();
             return unsupported(name);
@@ -202,7 +229,6 @@ fn verb(name: &str, args: &mut Args) -> Result<Verb, Wrong> {
 /// Commands of the contract that need what this box does not have.
 fn unsupported(name: &str) -> Result<Verb, Wrong> {
     let why = match name {
-        "update" => "no updater is installed on this box",
         "reboot" => "Picket may not restart the machine; `restart` starts Picket anew",
         "bundle" => "support archives are made on the box: picket bundle",
         "rotate-cert" => "certificates are renewed on the box: files that changed count from the next connection on",
@@ -229,6 +255,15 @@ impl Args {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(bad(format!("`{name}` must be a text"))),
+        }
+    }
+
+    /// False when it is absent.
+    fn flag(&mut self, name: &str) -> Result<bool, Wrong> {
+        match self.0.remove(name) {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(flag),
+            Some(_) => Err(bad(format!("`{name}` must be true or false"))),
         }
     }
 
@@ -396,9 +431,18 @@ mod tests {
         let confirm_within = Duration::from_secs(600);
         assert_eq!(read.verb, Verb::ConfigSet { layer: String::new(), confirm_within });
         assert!(matches!(
-            command("update", br#"{"id":"c","args":{"x":1}}"#),
+            command("reboot", br#"{"id":"c","args":{"x":1}}"#),
             Ok(Command { verb: Verb::Unsupported(_), .. })
         ));
+        let update = |bundle: &str| {
+            command("update", format!("{{\"id\":\"d\",\"args\":{{\"bundle\":\"{bundle}\"}}}}").as_bytes())
+        };
+        let bundle = "picket-1.1.raucb".to_owned();
+        assert_eq!(update(&bundle).expect("a command").verb, Verb::Update { bundle, force: false });
+        assert!(update("https://example.org/a/b.raucb?x=1").is_ok());
+        for bad in ["", "../x.raucb", ".raucb", "a b.raucb", "ftp://x/y.raucb", "a.img", "http://x/\\ny"] {
+            assert_eq!(update(bad).expect_err("refused").code, "bad_argument", "{bad}");
+        }
         for name in COMMANDS {
             let read = command(name, br#"{"id":"c"}"#);
             assert!(

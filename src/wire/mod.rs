@@ -5,6 +5,7 @@ mod command;
 mod config;
 mod discovery;
 mod event;
+mod firmware;
 mod head;
 mod metrics;
 mod probe;
@@ -18,7 +19,8 @@ pub use command::{
     COMMAND_BYTES_MAX, COMMANDS, Command, NO_ID, Progress, Refusal, Reply, Verb, command, reply, reply_of_record,
     reply_record,
 };
-pub use config::{ConfigTold, config, firmware};
+pub use config::{ConfigTold, config};
+pub use firmware::{Firmware, LastUpdate, firmware};
 pub use discovery::{HOME_ASSISTANT_BIRTH, discovery};
 pub use event::{Teller, cleared_by_restart, event};
 pub use metrics::metrics;

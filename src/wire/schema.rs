@@ -1,8 +1,9 @@
 //! JSON Schemas of all messages, made from the types that are encoded: they cannot drift apart.
 
 use super::command::ReplyBody;
-use super::config::{ConfigBody, FirmwareBody};
+use super::config::ConfigBody;
 use super::event::EventBody;
+use super::firmware::FirmwareBody;
 use super::metrics::MetricsBody;
 use super::probe::{ProbeChange, ProbeReport};
 use super::report::{BenchReport, Summary};

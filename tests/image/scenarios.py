@@ -46,18 +46,18 @@ def vivid(box, control):
     box.must(f"/run/vivid {control}")
 
 
-def prepare(bench, name, shift=1):
+def prepare(bench, name):
     """A freshly flashed box with settings on its card, and its start."""
     box = bench.box(name)
     box.card_put("picket.toml", SETTINGS)
     since = bench.broker.mark()
-    box.on(shift=shift)
+    box.on()
     return box, online(bench, box, since), since
 
 
 def start(bench):
     """From a flashed medium to alerts: settings from the card, budgets, exposure, freeze and lost signal, a picture to look at."""
-    box, first, since = prepare(bench, "start", shift=0)
+    box, first, since = prepare(bench, "start")
     said = [f"first start: online {first['mono_ms'] / 1000:.2f} s after the kernel began (makes its identity, takes its settings)"]
     device = bench.device(since)
     box.wait_shell()
