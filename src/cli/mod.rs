@@ -49,7 +49,7 @@ enum Command {
     /// Prints the JSON Schema of a message or of the configuration; without a name, the names
     Schema {
         /// event, summary, bench, probe, probe_change, status, info, health, state, config_state, firmware, metrics, reply;
-        /// config is that of the configuration's files
+        /// config is that of the configuration's files, board that of board/NAME/board.toml
         name: Option<String>,
     },
     /// Has the broker forget this device: empties all that it keeps of it. The daemon must not run
@@ -130,12 +130,16 @@ pub fn main() -> ExitCode {
 }
 
 fn schema(name: Option<&str>) -> Result<u8, Failure> {
-    let names = || crate::wire::SCHEMA_NAMES.iter().copied().chain(["config"]).collect::<Vec<_>>().join(", ");
+    let names = || crate::wire::SCHEMA_NAMES.iter().copied().chain(["config", "board"]).collect::<Vec<_>>().join(", ");
     let Some(name) = name else {
         output::print(&names().replace(", ", "\n"));
         return Ok(GOOD);
     };
-    let schema = if name == "config" { Some(crate::config::schema()) } else { crate::wire::schema(name) };
+    let schema = match name {
+        "config" => Some(crate::config::schema()),
+        "board" => Some(crate::config::board_schema()),
+        message => crate::wire::schema(message),
+    };
     let schema = schema.ok_or_else(|| Failure {
         code: CONFIGURATION,
         text: format!("schema: there is no message '{name}'; there are: {}", names()),
