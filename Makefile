@@ -15,7 +15,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 PROFILE ?= quick
 BINARY ?= $(TARGET_DIR)/$(PROFILE)/picket
 
-.PHONY: help setup setup-image setup-build setup-test setup-cross setup-bench setup-fleet build run test test-capture fleet-sim fleet-test fleet-measure chaos fuzz check fmt-check clippy deny texts unit bench eval eval-full eval-clean instructions cross cross-test install clean image image-lock bundle boot test-image
+.PHONY: help setup setup-image setup-build setup-test setup-cross setup-bench setup-fleet build watch run test test-capture fleet-sim fleet-test fleet-measure chaos fuzz check fmt-check clippy deny texts unit bench eval eval-full eval-clean eval-sync instructions cross cross-test yocto-venv yocto-check yocto-crates yocto-edid yocto-kconfig yocto-build yocto-boot yocto-layers install clean image image-lock bundle boot test-image
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -31,8 +31,13 @@ setup-cross:
 setup-bench:
 	@board/setup.sh build test bench cross
 
-build: setup-build ## build the daemon, optimised but quick to link
+build: setup-build ## build the daemon, optimised but quick to link ('make watch' for one that has 'picket watch' too)
 	$(CARGO) build --locked --profile $(PROFILE)
+
+# For people's machines: boxes do not need a terminal's view of a fleet, so their image is built without.
+watch: setup-build ## build with 'picket watch', a fleet in a terminal: then 'make install' installs that one
+	$(CARGO) build --locked --profile $(PROFILE) --features watch
+	@echo "watch a fleet:  $(TARGET_DIR)/$(PROFILE)/picket watch mqtt://BROKER"
 
 run: setup-test build ## demo: a live stream with planted defects, a broker, and the alerts as they arrive (about a minute)
 	@python3 -B tests/demo/run.py --daemon $(TARGET_DIR)/$(PROFILE)/picket --cache $(TARGET_DIR)/demo
@@ -43,14 +48,14 @@ test: setup-test ## all tests of this machine
 	python3 -B -m unittest discover -q -s tests/capture
 	python3 -B -m unittest discover -q -s tests/image
 	@.ci/unit.sh
-	$(CARGO) test --locked
+	$(CARGO) test --locked --features watch
 
 chaos: setup-test ## 20,000 alerts for each of 10 seeds through brokers that misbehave and die, kill -9 in between; power cuts; bytes for an alert (15 minutes)
 	$(CARGO) test --locked --lib -- --ignored --nocapture outbox
 	$(CARGO) test --locked --test it -- --ignored --nocapture --test-threads 1 chaos
 
-fuzz: setup-test ## spoilt bytes for every parser of what others wrote, MINUTES=60 for each of 7 targets, side by side
-	FUZZ_MINUTES=$(MINUTES) $(CARGO) test --locked --test fuzz -- --nocapture --test-threads 7
+fuzz: setup-test ## spoilt bytes for every parser of what others wrote, MINUTES=60 for each of 8 targets, side by side
+	FUZZ_MINUTES=$(MINUTES) $(CARGO) test --locked --test fuzz -- --nocapture --test-threads 8
 
 test-capture: setup-test build ## Picket on real capture drivers (vivid, snd-aloop) in a virtual machine (3 minutes); SCENARIO=... for some of it
 	@python3 -B tests/capture/run.py --picket $(TARGET_DIR)/$(PROFILE)/picket --cache $(TARGET_DIR)/capture $(SCENARIO)
@@ -71,7 +76,7 @@ check: fmt-check clippy texts unit deny test ## format, clippy, scripts, systemd
 fmt-check: setup-build
 	$(CARGO) fmt --check
 clippy: setup-build
-	$(CARGO) clippy --locked --all-targets --features bench,fleet-sim -- -D warnings
+	$(CARGO) clippy --locked --all-targets --features bench,fleet-sim,watch -- -D warnings
 texts: setup-test
 	@.ci/texts.sh
 unit: setup-test
@@ -94,6 +99,9 @@ eval: setup-test build ## make the small bank of labelled clips and score Picket
 eval-full: setup-test build ## the same on the larger bank (an hour of clips; 30 minutes)
 	@$(GENERATE) --out $(EVAL)/full --full
 	@$(SCORE) --bank $(EVAL)/full --baseline --markdown $(EVAL)/full.md --details
+
+eval-sync: setup-test build ## sound against picture: pairs through encoders, line-up signals, encoders that fail on purpose (half an hour)
+	@python3 -B tests/eval/sync.py --picket $(TARGET_DIR)/$(PROFILE)/picket --cache $(EVAL)/cache --out $(EVAL)/sync
 
 MINUTES ?= 60
 eval-clean: setup-test build ## an hour of varied footage in which nothing is wrong (MINUTES=60): every alarm is printed, none may be major
@@ -133,20 +141,41 @@ test-image: setup-image cross ## boot the image in an emulator: alerts, settings
 	@$(MAKE_IMAGE) --dev
 	@python3 -B tests/image/run.py --image $(IMAGE)/picket-$(BOARD)-dev-$(IMAGE_VERSION) --closed $(IMAGE)/picket-$(BOARD)-$(IMAGE_VERSION) --cache $(IMAGE)/cache --out $(IMAGE)/test $(if $(ONLY),--only $(ONLY)) $(if $(CUTS),--cuts $(CUTS))
 
-# A processor with more than NEON can change only what is chosen by processor: the kernels and what is made of them.
+# A processor with more than NEON can change only what is chosen by processor: the kernels. Features are whole numbers of theirs.
 cross-test: setup-cross ## the library's tests for aarch64 under qemu: NEON alone, then with all that qemu knows
 	QEMU_CPU=cortex-a53 $(CARGO) test --locked --target $(ARM) --lib
-	QEMU_CPU=max $(CARGO) test --locked --target $(ARM) --lib -- kernels features detect evidence wire
+	QEMU_CPU=max $(CARGO) test --locked --target $(ARM) --lib -- kernels features
+
+YOCTO := $(TARGET_DIR)/yocto
+yocto-venv:
+	@board/setup.sh yocto
+	@tests/yocto/venv.sh $(YOCTO)
+yocto-check: yocto-venv ## the Yocto layers, as far as packages of PyPI go: BitBake's parser, oelint-adv, agreement with board/ (20 seconds)
+	@tests/yocto/venv.sh $(YOCTO) tests/yocto/check.py $(STAGES)
+yocto-crates: ## write the recipe's list of crates anew from Cargo.lock
+	@python3 -B yocto/tools/crates.py
+yocto-edid: ## write the EDIDs of HDMI inputs anew
+	@python3 -B yocto/tools/edid.py
+yocto-kconfig: setup-build ## the layers' kernel fragments against Debian's kernel source (150 MB; 5 minutes the first time)
+	@board/setup.sh yocto
+	@tests/yocto/kconfig.sh $(YOCTO)/kconfig
+yocto-build: setup-build yocto-venv ## the recipe's sources and crates by BitBake's own fetcher, then its cargo build, without a network (15 minutes)
+	@tests/yocto/venv.sh $(YOCTO) tests/yocto/build.py $(YOCTO)/build
+yocto-boot: setup-cross yocto-venv ## the slots' boot script in a U-Boot with the layer's options, in an emulator (5 minutes the first time)
+	@tests/yocto/venv.sh $(YOCTO) tests/yocto/uboot.py $(YOCTO)/boot
+yocto-layers: ## with BITBAKE_DIR, OECORE_DIR and LAYERS set: parse, dependencies, crates, native compile, yocto-check-layer
+	@tests/yocto/layers.sh $(YOCTO)/layers
 
 # No dependency on `build`: root installs what a user has built.
 install: ## install into DESTDIR: binary, systemd files, default configuration
 	@[[ -f "$(BINARY)" ]] || { echo "install: $(BINARY) is not there: run 'make build' first" >&2; exit 1; }
 	install -D -m 755 "$(BINARY)" "$(DESTDIR)$(PREFIX)/bin/picket"
 	install -D -m 644 systemd/picket.service "$(DESTDIR)$(UNITDIR)/picket.service"
+	install -D -m 644 -t "$(DESTDIR)$(UNITDIR)" systemd/picket-reboot.path systemd/picket-reboot.service
 	install -D -m 644 systemd/picket.sysusers "$(DESTDIR)$(PREFIX)/lib/sysusers.d/picket.conf"
 	install -D -m 644 systemd/picket.tmpfiles "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/picket.conf"
 	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/picket/fleet" systemd/fleet/fleet.html
-	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/doc/picket/examples" systemd/fleet/mosquitto.conf systemd/fleet/mosquitto.acl systemd/fleet/telegraf.conf systemd/fleet/grafana.json
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/doc/picket/examples" systemd/fleet/mosquitto.conf systemd/fleet/mosquitto.acl systemd/fleet/telegraf.conf systemd/fleet/grafana.json systemd/led.conf
 	install -d -m 755 "$(DESTDIR)$(SYSCONFDIR)/picket/conf.d"
 	# A configuration that somebody has edited stays.
 	[[ -e "$(DESTDIR)$(SYSCONFDIR)/picket/picket.toml" ]] || install -m 644 systemd/picket.toml "$(DESTDIR)$(SYSCONFDIR)/picket/picket.toml"

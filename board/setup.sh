@@ -14,7 +14,7 @@ has_arm64_std() {
 
 files=()
 for set in "$@"; do
-    [[ $set != *rust && $set != capture && $set != image-root && $set != image-emulator && -f $lists/$set.txt ]] || { echo "setup: no package set '$set'; there are: build, test, cross, bench, fleet, image" >&2; exit 2; }
+    [[ $set != *rust && $set != capture && $set != yocto-boot && $set != image-root && $set != image-emulator && -f $lists/$set.txt ]] || { echo "setup: no package set '$set'; there are: build, test, cross, bench, fleet, yocto, image" >&2; exit 2; }
     files+=("$lists/$set.txt")
     # A toolchain of the user's own is good enough where it can do the work.
     if [[ $set == build ]] && ! has_rust; then files+=("$lists/rust.txt"); fi

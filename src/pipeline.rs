@@ -1,21 +1,29 @@
 //! One unit through all stages of one source.
 
+mod pairing;
+
 use crate::alert::{Alert, ClearedBy, Evidence, Incidents, Transition};
 use crate::budget::Effort;
-use crate::detect::{Defect, Detectors, Observation, Observations};
+use crate::detect::{Defect, Detectors, Observation, Observations, Presence};
 use crate::evidence::{self, Heat, Past, Shown};
 use crate::features::{AudioAnalyzer, Depth, TransportFeatures, TransportTracker, VideoAnalyzer, VideoFeatures};
 use crate::frame::{AudioBlock, Frame, Part};
-use crate::health::{Coverage, Rate, Signal, SourceStatus};
+use crate::health::{Coverage, Expected, Rate, Signal, SourceStatus};
 use crate::ids::{IncidentIds, SourceId};
 use crate::kernels::Kernels;
+use crate::pair::{Block, Sampler};
 use crate::source::Unit;
 use crate::tape::Recorder;
 use crate::time::{Mono, Stamp, Wall};
 use crate::wire::{OpenIncident, SourceState};
+use pairing::Pairing;
+use std::time::Duration;
 
 /// Pictures in a row that are looked at in full because a detector doubts, enough to decide; after that every other one.
 const DOUBTED_MAX: u32 = 25;
+
+/// What is judged so long after it came is late: live alerts should be about now.
+const LATE: Duration = Duration::from_secs(1);
 
 /// How a pipeline is set up.
 #[derive(Clone, Debug)]
@@ -45,6 +53,7 @@ pub struct Pipeline {
     /// Why nothing comes of a part, by [`Part`].
     lost: [Option<String>; 3],
     rate: Rate,
+    expected: Expected,
     coverage: Coverage,
     effort: Effort,
     /// Pictures that were looked at in full because of a doubt, less those that were not.
@@ -54,11 +63,18 @@ pub struct Pipeline {
     heat: Heat,
     /// Where what is said is written down.
     tape: Option<Recorder>,
+    /// Makes fingerprints, where they are wanted; those that nobody took yet.
+    sampler: Option<Sampler>,
+    blocks: Vec<Block>,
+    /// The source before the encoder.
+    pairing: Option<Pairing>,
     /// Wall clock less arrival, ms.
     clock: Option<i64>,
     /// What the detectors said of the last unit, and of which moment.
     said: Vec<(Stamp, Observation)>,
     now: Stamp,
+    /// Nothing comes.
+    stalled: bool,
 }
 
 impl Pipeline {
@@ -74,15 +90,20 @@ impl Pipeline {
             status: SourceStatus::default(),
             lost: Default::default(),
             rate: Rate::default(),
+            expected: Expected::default(),
             coverage: Coverage::default(),
             effort: Effort::FULL,
             doubted: 0,
             past: Past::default(),
             heat: Heat::default(),
             tape: None,
+            sampler: None,
+            blocks: Vec::new(),
+            pairing: None,
             clock: None,
             said: Vec::new(),
             now: Stamp::default(),
+            stalled: false,
         }
     }
 
@@ -123,6 +144,50 @@ impl Pipeline {
     /// Writes down from now on what the detectors say.
     pub fn record(&mut self, tape: Recorder) {
         self.tape = Some(tape);
+    }
+
+    /// The last unit was judged so long after it came.
+    pub fn waited(&mut self, lag: Duration) {
+        self.status.late += u64::from(lag >= LATE);
+    }
+
+    /// Makes fingerprints from now on, to be taken with [`Pipeline::blocks`].
+    pub fn fingerprint(&mut self) {
+        self.sampler.get_or_insert_default();
+    }
+
+    /// Makes no more fingerprints, unless this source is paired.
+    pub fn end_fingerprint(&mut self) {
+        if self.pairing.is_none() {
+            self.sampler = None;
+        }
+    }
+
+    /// Compares this source with `with`, which shows the same before the encoder.
+    pub fn pair_with(&mut self, with: SourceId) {
+        self.fingerprint();
+        self.pairing = Some(Pairing::new(with));
+    }
+
+    /// Takes a second of the source that this one is paired with.
+    pub fn input_block(&mut self, block: &Block) {
+        if let Some(pairing) = &mut self.pairing {
+            pairing.input(block, self.now.arrived);
+        }
+    }
+
+    /// Fingerprints that are new.
+    pub fn blocks(&mut self) -> std::vec::Drain<'_, Block> {
+        self.blocks.drain(..)
+    }
+
+    /// A second is complete.
+    fn sampled(&mut self, block: Block) {
+        if let Some(pairing) = &mut self.pairing {
+            pairing.output(&block, self.detectors.sync());
+            self.status.pair = Some(pairing.status());
+        }
+        self.blocks.push(block);
     }
 
     /// What the clocks say, both at the same moment. Hours of the day count only where the clock is trusted.
@@ -183,6 +248,8 @@ impl Pipeline {
             Unit::Opened { stamp, format, video, audio } => {
                 self.status.reconnects += u64::from(self.status.format.is_some());
                 self.status.format = Some(format);
+                self.status.fps_expected = None;
+                self.expected.restart();
                 self.video.restart();
                 self.past.restart();
                 let features = self.transport.opened(stamp, video, audio);
@@ -194,6 +261,9 @@ impl Pipeline {
         if self.evidence {
             self.attach_pictures(&mut alerts[before..]);
         }
+        if let Some(pairing) = &mut self.pairing {
+            pairing.pass(self.now, alerts, before);
+        }
     }
 
     /// Ends what is open, because the daemon stops watching. Nothing is known of it from here on.
@@ -202,6 +272,12 @@ impl Pipeline {
     }
 
     fn finish(&mut self, by: ClearedBy, alerts: &mut Vec<Alert>) {
+        if let Some(pairing) = &mut self.pairing {
+            pairing.finish(alerts);
+        }
+        if let Some(block) = self.sampler.as_mut().and_then(Sampler::finish) {
+            self.sampled(block);
+        }
         self.incidents.finish(self.now, by, alerts);
         let SourceStatus { frames, looked_at, errors, format, .. } = &self.status;
         if let Some(tape) = &mut self.tape {
@@ -248,10 +324,15 @@ impl Pipeline {
         let (black, white) = features.range.black_white();
         let span = f64::from(white) - f64::from(black);
         self.status.luma_mean = Some((features.luma_mean - f64::from(black)) / span);
+        let block = self.sampler.as_mut().and_then(|sampler| sampler.picture(features));
         let mut said = Observations::new();
         self.detectors.video(features, &mut said);
         let (stamp, full) = (features.stamp, features.depth == Depth::Full);
         self.judge(stamp, &said, alerts);
+        self.status.offset_ms = self.detectors.sync().lined_up().map(|offset| offset.ms);
+        if let Some(block) = block {
+            self.sampled(block);
+        }
         if self.evidence && full {
             self.remember();
         }
@@ -274,8 +355,10 @@ impl Pipeline {
         self.came(Part::Sound);
         let features = self.transport.sound(block);
         self.arrived(&features, alerts);
-        let Self { audio, detectors, incidents, status, said: all, tape, .. } = self;
+        let Self { audio, detectors, incidents, status, said: all, tape, sampler, .. } = self;
+        let mut sampled = Vec::new();
         audio.analyze(block, |features| {
+            sampled.extend(sampler.as_mut().and_then(|sampler| sampler.sound(features)));
             status.rms_dbfs = Some(features.loudest_dbfs());
             let loudness = features.loudness;
             status.loudness = Some([loudness.momentary, loudness.short_term, loudness.integrated]);
@@ -289,12 +372,23 @@ impl Pipeline {
             }
             note(all, stamp, &said);
         });
+        sampled.into_iter().for_each(|block| self.sampled(block));
     }
 
     fn arrived(&mut self, features: &TransportFeatures, alerts: &mut Vec<Alert>) {
         self.now = features.stamp;
         let mut said = Observations::new();
         self.detectors.transport(features, &mut said);
+        (self.status.dropped, self.status.repeated) = self.detectors.lost_pictures();
+        let loss = said.iter().find(|said| said.defect == Defect::StreamLoss).map(|said| said.presence);
+        if let Some(presence @ (Presence::Present | Presence::Absent)) = loss {
+            let stalled = presence == Presence::Present;
+            self.status.stalls += u64::from(stalled && !self.stalled);
+            self.stalled = stalled;
+        }
+        let clocks = self.detectors.sync().clocks();
+        self.status.skew_ms = clocks.map(|clocks| clocks.skew_ms);
+        self.status.drift_ppm = clocks.and_then(|clocks| clocks.drift_ppm);
         self.judge(features.stamp, &said, alerts);
     }
 
@@ -302,6 +396,7 @@ impl Pipeline {
     fn counted(&mut self, stamp: Stamp, looked: bool) {
         self.status.frames += 1;
         self.status.fps = self.rate.picture(stamp.at);
+        self.status.fps_expected = self.expected.picture(stamp.at);
         self.coverage.picture(stamp.at, looked);
         self.status.coverage = self.coverage.share();
         if !looked {

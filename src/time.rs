@@ -73,6 +73,10 @@ pub trait Clock: Send + Sync {
     fn mono(&self) -> Mono;
     /// Wall-clock time and whether it can be trusted.
     fn wall(&self) -> Wall;
+    /// How far the wall clock may be off; `None` while that is not known.
+    fn error(&self) -> Option<Duration> {
+        None
+    }
     /// What drivers stamp pictures and sound with (CLOCK_MONOTONIC): stands still while the machine sleeps. Compared with
     /// such stamps alone.
     fn driver(&self) -> Mono {
@@ -95,7 +99,10 @@ impl Clock for SystemClock {
     #[allow(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     fn wall(&self) -> Wall {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Wall { unix_ms: since.as_millis() as i64, synced: kernel_clock_synced() }
+        Wall { unix_ms: since.as_millis() as i64, synced: kernel_clock().is_some() }
+    }
+    fn error(&self) -> Option<Duration> {
+        kernel_clock()
     }
 }
 
@@ -104,17 +111,18 @@ fn read(clock: nix::time::ClockId) -> Mono {
     Mono(now.as_nanos() as u64)
 }
 
-/// Whether the kernel's clock discipline reports a synchronised clock.
+/// The most that the kernel's clock discipline reports the clock to be off (adjtimex(2), `maxerror`); `None` for one that
+/// is not synchronised.
 #[allow(unsafe_code)]
-fn kernel_clock_synced() -> bool {
+fn kernel_clock() -> Option<Duration> {
     // SAFETY: `timex` is plain integers, for which all-zero is a valid value (modes = 0: read only), and the pointer
     // is to a live, exclusively borrowed local of exactly that type.
-    let state = unsafe {
+    let (state, error_us) = unsafe {
         let mut timex: nix::libc::timex = std::mem::zeroed();
-        nix::libc::adjtimex(&raw mut timex)
+        (nix::libc::adjtimex(&raw mut timex), timex.maxerror)
     };
     // 5 is TIME_ERROR: unsynchronised; negative is a refusal, read as not trusted.
-    (0..5).contains(&state)
+    (0..5).contains(&state).then(|| Duration::from_micros(u64::try_from(error_us).unwrap_or(0)))
 }
 
 /// A clock that moves only when told to.

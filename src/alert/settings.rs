@@ -51,6 +51,8 @@ impl Hold {
             Defect::Loudness => (3_000, 1_000),
             // Told at once; what breaks again within half a second is one dropout.
             Defect::AudioDropout => (0, 500),
+            // The detector itself waits until several measurements agree.
+            Defect::AvSync => (0, 10_000),
         };
         Self { raise_after: Duration::from_millis(raise_ms), clear_after: Duration::from_millis(clear_ms) }
     }

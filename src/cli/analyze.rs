@@ -1,5 +1,6 @@
 //! `picket analyze`: one input through the same pipeline as `run`, on media time.
 
+use super::tap::{Ahead, tap};
 use super::telling::Telling;
 use super::{FINDINGS, Failure, Format, GOOD, output};
 use crate::alert::Alert;
@@ -7,6 +8,7 @@ use crate::budget::{Effort, Share, Step};
 use crate::detect::{Defect, Severity};
 use crate::health::own_cpu_time;
 use crate::ids::{DeviceId, IncidentIds, SourceId, StartCount};
+use crate::pair::RECORDING_HEAD;
 use crate::pipeline::{self, Pipeline};
 use crate::report::Report;
 use crate::source::{Context, Input, Source, Unit};
@@ -18,6 +20,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+/// A file before the encoder is read ahead of the one behind it by this.
+const PARTNER_AHEAD: Duration = Duration::from_secs(2);
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -55,8 +60,14 @@ pub(super) struct Options {
     /// Write down what the detectors say, to be judged again with --replay
     #[arg(long, value_name = "FILE")]
     features: Option<PathBuf>,
+    /// Write fingerprints of picture and sound, some 700 bytes a second, for `picket compare`
+    #[arg(long, value_name = "FILE")]
+    fingerprint: Option<PathBuf>,
+    /// Hold it against this input, which shows the same programme before the encoder: a file, or fingerprints
+    #[arg(long, value_name = "INPUT")]
+    pair_with: Option<String>,
     /// Judge again what was written down by --features or by [tape]: a file, or the folder of a source
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["input", "features", "realtime", "pictures", "report", "effort", "decoder"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["input", "features", "fingerprint", "pair_with", "realtime", "pictures", "report", "effort", "decoder"])]
     replay: Option<PathBuf>,
     /// With --replay of a day without defects: propose levels and hold times that would have stayed silent
     #[arg(long, requires = "replay")]
@@ -120,12 +131,23 @@ fn analyze(options: &Options, input: &str) -> Result<u8, Failure> {
     context.share.set_step(step);
     let mut source = Source::open_offline(&input, &context).map_err(|error| Failure::environment(&error))?;
     let page = options.report.as_deref().map(output::Draft::begin).transpose()?;
+    let fingerprint = options.fingerprint.as_deref().map(output::Draft::begin).transpose()?;
+    let paired = options.pair_with.as_deref().map(|input| tap(input, &stop)).transpose()?;
     let tape = options.features.as_deref().map(|path| recorder(path, &settings.source)).transpose()?;
     let mut analysis = Analysis::new(options, settings);
     tape.into_iter().for_each(|tape| analysis.pipeline.record(tape));
+    if let Some((blocks, _)) = paired {
+        #[allow(clippy::expect_used, reason = "a constant")]
+        analysis.pipeline.pair_with(SourceId::new("partner").expect("well formed"));
+        analysis.partner = Some(Ahead::new(blocks));
+    }
+    if fingerprint.is_some() {
+        analysis.pipeline.fingerprint();
+        analysis.fingerprint.extend(RECORDING_HEAD);
+    }
     analysis.pipeline.set_effort(source.left_of(step.effort().unwrap_or(Effort::FULL)));
     let pace = options.realtime.then(|| clock.clone() as Arc<dyn Clock>);
-    analysis.consume(&mut source, pace.as_deref(), &stop);
+    analysis.consume(&mut source, pace.as_deref(), &stop)?;
     if analysis.pipeline.status().frames == 0 && analysis.blocks == 0 {
         let text = format!("{}: neither a picture nor sound could be decoded", input.display());
         return Err(Failure { code: super::ENVIRONMENT, text });
@@ -136,6 +158,9 @@ fn analyze(options: &Options, input: &str) -> Result<u8, Failure> {
     let mut summary = analysis.summary(&input, source.errors());
     if let (Some(page), Some(report)) = (page, &analysis.report) {
         page.finish(report.page(&summary).as_bytes())?;
+    }
+    if let Some(file) = fingerprint {
+        file.finish(&analysis.fingerprint)?;
     }
     summary.wall_s = clock.mono().since(began).as_secs_f64();
     summary.cpu_s = own_cpu_time().saturating_sub(cpu_before).as_secs_f64();
@@ -209,6 +234,10 @@ struct Analysis<'a> {
     report: Option<Report>,
     alerts: Vec<Alert>,
     blocks: u64,
+    /// What it is held against.
+    partner: Option<Ahead>,
+    /// As bytes, where they are wanted.
+    fingerprint: Vec<u8>,
 }
 
 impl<'a> Analysis<'a> {
@@ -223,10 +252,12 @@ impl<'a> Analysis<'a> {
             pipeline: Pipeline::new(settings, ids),
             alerts: Vec::new(),
             blocks: 0,
+            partner: None,
+            fingerprint: Vec::new(),
         }
     }
 
-    fn consume(&mut self, source: &mut Source, pace: Option<&dyn Clock>, stop: &AtomicBool) {
+    fn consume(&mut self, source: &mut Source, pace: Option<&dyn Clock>, stop: &AtomicBool) -> Result<(), Failure> {
         let mut began: Option<Mono> = None;
         loop {
             // Ctrl-C ends an input that does not end by itself, and its summary is told.
@@ -234,14 +265,19 @@ impl<'a> Analysis<'a> {
             let unit = if stopped { Unit::End } else { source.next_unit() };
             self.blocks += u64::from(matches!(unit, Unit::Audio(_)));
             let ended = matches!(unit, Unit::End);
+            if let Some(partner) = &mut self.partner {
+                let until = self.pipeline.now().at.plus(PARTNER_AHEAD).0;
+                partner.read_until(until, |block| self.pipeline.input_block(block))?;
+            }
             self.pipeline.step(unit, &mut self.alerts);
+            self.fingerprint.extend(self.pipeline.blocks().flat_map(|block| block.encode()));
             if let Some(report) = &mut self.report {
                 report.look(&self.pipeline);
                 self.alerts.iter().for_each(|alert| report.tell(alert));
             }
             self.alerts.drain(..).for_each(|alert| self.telling.tell(&alert));
             if ended {
-                return;
+                return Ok(());
             }
             if let Some(clock) = pace {
                 let start = *began.get_or_insert_with(|| clock.mono());

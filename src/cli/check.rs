@@ -2,6 +2,7 @@
 
 use super::{CONFIGURATION, Configured, ENVIRONMENT, Failure, GOOD, output};
 use crate::config;
+use crate::time::{Clock, SystemClock};
 use clap::Args;
 
 #[derive(Args)]
@@ -23,7 +24,12 @@ pub(super) fn run(options: &Options) -> Result<u8, Failure> {
     for note in config.notes() {
         output::complain(&format!("note: {note}"));
     }
-    let findings = config::check_environment(&config);
+    let mut findings = config::check_environment(&config);
+    if let Ok(device) = crate::daemon::device_id(&config) {
+        let (wrong, soon) = config::check_certificates(&config, &device, SystemClock.wall());
+        findings.extend(wrong);
+        soon.iter().for_each(|note| output::complain(&format!("note: {note}")));
+    }
     for finding in &findings {
         output::complain(&finding.to_string());
     }

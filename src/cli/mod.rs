@@ -2,14 +2,23 @@
 
 mod analyze;
 mod bench;
+mod broker;
+mod broker_check;
+mod bundle;
 mod check;
+mod compare;
+mod log;
 mod output;
 mod probe;
 mod probe_text;
+mod provision;
 mod replay;
 mod run;
 mod suggest;
+mod tap;
 mod telling;
+#[cfg(feature = "watch")]
+mod watch;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -40,20 +49,41 @@ enum Command {
     Run(Configured),
     /// Looks at one file or stream, as fast as it decodes, and tells what is wrong with it
     Analyze(analyze::Options),
+    /// Holds one input against another that shows the same programme: latency, sound against picture, lost pictures
+    Compare(compare::Options),
     /// Validates the configuration and what it names: every mistake at once
     Check(check::Options),
     /// Shows what this box has: capture devices, decoders that work, sensors
     Probe(probe::Options),
+    /// Shows a fleet in this terminal: trouble first, each device with its sources, health, incidents and pictures
+    #[cfg(feature = "watch")]
+    Watch(watch::Options),
+    /// A fleet in a terminal: not in this build
+    #[cfg(not(feature = "watch"))]
+    #[command(hide = true, disable_help_flag = true)]
+    Watch {
+        /// Whatever it is
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        _given: Vec<std::ffi::OsString>,
+    },
     /// Measures what this box can carry
     Bench(bench::Options),
     /// Prints the JSON Schema of a message or of the configuration; without a name, the names
     Schema {
-        /// event, summary, bench, probe, probe_change, status, info, health, state, config_state, firmware, metrics, reply;
+        /// event, summary, bench, broker_check, probe, probe_change, status, info, health, state, config_state, firmware, metrics,
+        /// log, reply, provision, reading, comparison;
         /// config is that of the configuration's files, board that of board/NAME/board.toml
         name: Option<String>,
     },
+    /// Collects what support needs in one archive: versions, settings without secrets, the last lines of the log, health
+    /// of the last hour, devices
+    Bundle(bundle::Options),
+    /// Tells whether a broker is fit for a fleet: what is tried, what came of it, and what to do about it
+    BrokerCheck(broker_check::Options),
     /// Has the broker forget this device: empties all that it keeps of it. The daemon must not run
     Decommission(Configured),
+    /// Makes this box's key, its signing requests, and takes the certificates for them
+    Provision(provision::Options),
     /// Prints the version and what it was built with
     Version,
 }
@@ -104,15 +134,28 @@ fn chain(error: &dyn std::error::Error) -> String {
 pub fn main() -> ExitCode {
     crate::health::keep_freed_memory();
     let arguments = Arguments::parse();
-    let ran = std::panic::catch_unwind(|| match arguments.command {
+    let ran = std::panic::catch_unwind(|| {
+        match arguments.command {
         Command::Run(configured) => run::run(&configured),
         Command::Analyze(options) => analyze::run(&options),
+        Command::Compare(options) => compare::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Probe(options) => probe::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Schema { name } => schema(name.as_deref()),
+        Command::Bundle(options) => bundle::run(&options),
+        #[cfg(feature = "watch")]
+        Command::Watch(options) => watch::run(&options),
+        #[cfg(not(feature = "watch"))]
+        Command::Watch { .. } => Err(Failure {
+            code: CONFIGURATION,
+            text: "watch is not in this build, as it is not in those for boxes: 'make watch' or 'cargo build --features watch' has it".to_owned(),
+        }),
+        Command::BrokerCheck(options) => broker_check::run(&options),
         Command::Decommission(configured) => run::decommission(&configured),
+        Command::Provision(options) => provision::run(&options),
         Command::Version => version(),
+    }
     });
     let code = match ran {
         Ok(Ok(code)) => code,
@@ -149,11 +192,16 @@ fn schema(name: Option<&str>) -> Result<u8, Failure> {
 }
 
 fn version() -> Result<u8, Failure> {
-    output::print(&format!(
+    output::print(&version_text());
+    Ok(GOOD)
+}
+
+/// The version, and what it was built with.
+fn version_text() -> String {
+    format!(
         "picket {}\nkernels {}\nFFmpeg {}",
         env!("CARGO_PKG_VERSION"),
         crate::kernels::Kernels::available().iter().map(|set| set.level().name()).collect::<Vec<_>>().join(", "),
         crate::source::library_versions(),
-    ));
-    Ok(GOOD)
+    )
 }

@@ -79,7 +79,7 @@ fn survey() -> Result<ProbeReport, Failure> {
             decoders: known.as_ref().map(|(_, profile)| profile.decoders.prefer.clone()).unwrap_or_default(),
             notes: known.map(|(_, profile)| quirks(&profile)).unwrap_or_default(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            temps: Machine::new(root, root).read().temps,
+            temps: Machine::new(root, root).read(SystemClock.mono()).temps,
             watchdogs: board.watchdogs.into_iter().map(watchdog).collect(),
         },
         kernels: best.level().name(),

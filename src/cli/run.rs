@@ -2,21 +2,24 @@
 
 use super::{CONFIGURATION, Configured, Failure, GOOD};
 use crate::config::{self, Config, Places};
-use crate::daemon::{Daemon, End, LogLevel};
+use crate::daemon::{Daemon, End};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use tracing_subscriber::EnvFilter;
 
 /// Runs until it is asked to end.
 pub(super) fn run(configured: &Configured) -> Result<u8, Failure> {
-    let log = log();
+    let (log, lines) = super::log::start();
     let places = places(configured.config.as_deref());
     let config = load_over(&places, "")?;
     let kernels = crate::daemon::kernels().map_err(|error| Failure { code: CONFIGURATION, text: error.to_string() })?;
     for note in config.notes() {
         tracing::warn!("{note}");
     }
-    match crate::daemon::run(&config, Daemon { places, kernels, log }).map_err(|error| Failure::environment(&error))? {
+    let file = configured.config.clone();
+    let bundler = Box::new(move |out: &Path| super::bundle::program(file.as_deref(), out));
+    match crate::daemon::run(&config, Daemon { places, kernels, log, lines, bundler })
+        .map_err(|error| Failure::environment(&error))?
+    {
         End::Stop => Ok(GOOD),
         End::Restart => Err(Failure::environment(&again())),
     }
@@ -57,30 +60,13 @@ fn places(file: Option<&Path>) -> Places {
     }
 }
 
+/// What is wrong with the configuration of this box.
+pub(super) fn mistakes(file: Option<&Path>) -> Vec<config::Mistake> {
+    let loaded = config::load_over(&places(file), "", &config::process_environment(), &[]);
+    loaded.err().map(|mistakes| mistakes.iter().cloned().collect()).unwrap_or_default()
+}
+
 fn load_over(places: &Places, layer: &str) -> Result<Config, Failure> {
     config::load_over(places, layer, &config::process_environment(), &[])
         .map_err(|mistakes| Failure { code: mistakes.exit_code(), text: mistakes.to_string() })
-}
-
-/// To standard error, which is the journal under systemd: that adds the time itself. Returns what changes its level.
-fn log() -> LogLevel {
-    let filter = || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(std::io::stderr).with_target(false);
-    let level = move |level: Option<&str>| level.map_or_else(filter, EnvFilter::new);
-    // A second subscriber cannot be there: this is called once, first.
-    match std::env::var_os("JOURNAL_STREAM") {
-        Some(_) => {
-            let builder = builder.without_time().with_ansi(false).with_filter_reloading();
-            let handle = builder.reload_handle();
-            let _ = builder.try_init();
-            Box::new(move |to| handle.reload(level(to)).map_err(|error| error.to_string()))
-        }
-        None => {
-            let builder = builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-            let builder = builder.with_filter_reloading();
-            let handle = builder.reload_handle();
-            let _ = builder.try_init();
-            Box::new(move |to| handle.reload(level(to)).map_err(|error| error.to_string()))
-        }
-    }
 }

@@ -4,9 +4,10 @@ use super::forms::{duration_text, size_text};
 use super::rules::days_text;
 use super::{Config, Source};
 use crate::alert::{Expected, Rule, Settings as Incidents};
-use crate::detect::{Defect, LoudnessSettings};
+use crate::detect::{Defect, LoudnessSettings, SyncSettings};
 use std::fmt::Write;
 use std::path::Path;
+use std::time::Duration;
 
 /// Lines of TOML.
 #[derive(Default)]
@@ -41,6 +42,10 @@ impl Config {
         }
         lines.path("state_dir", &device.state_dir);
         lines.path("runtime_dir", &device.runtime_dir);
+        if let Some(led) = &device.led {
+            lines.text("led", led);
+        }
+        lines.plain("allow_reboot", device.allow_reboot);
         self.broker_lines(&mut lines);
         lines.table("[budget]");
         // Rounded, so that 33.3% does not come back as 33.299999999999997%.
@@ -81,7 +86,7 @@ impl Config {
     pub fn told(&self) -> String {
         let mut usual = Lines::default();
         for defect in Defect::ALL {
-            detect_line(&Incidents::default(), &LoudnessSettings::default(), defect, &mut usual);
+            detect_line(&Incidents::default(), &Default::default(), defect, &mut usual);
         }
         let usual: Vec<&str> = usual.0.lines().collect();
         let all = self.effective();
@@ -119,6 +124,14 @@ fn target(loudness: &LoudnessSettings) -> String {
     loudness.target.map(keys).unwrap_or_default()
 }
 
+/// Limits of sound against picture, as keys behind others.
+fn offsets(sync: &SyncSettings) -> String {
+    let text = |ms: f64| duration_text(Duration::from_secs_f64(ms / 1000.0));
+    let keys = [("early", sync.early_ms[0]), ("early_major", sync.early_ms[1])];
+    let keys = keys.into_iter().chain([("late", sync.late_ms[0]), ("late_major", sync.late_ms[1])]);
+    keys.map(|(key, ms)| format!(", {key} = \"{}\"", text(ms))).collect()
+}
+
 /// What is judged in another way than the detector's own, as keys behind others.
 fn rule(incidents: &Incidents, defect: Defect) -> String {
     let Rule { levels, often, severity, .. } = incidents.rule(defect);
@@ -147,7 +160,7 @@ fn expect_lines(expected: &Expected, lines: &mut Lines) {
     lines.plain("states", format!("[{}]", states.join(", ")));
 }
 
-fn detect_line(incidents: &Incidents, loudness: &LoudnessSettings, defect: Defect, lines: &mut Lines) {
+fn detect_line(incidents: &Incidents, detect: &crate::detect::Settings, defect: Defect, lines: &mut Lines) {
     let value = match incidents.hold(defect) {
         None => "{ enabled = false }".to_owned(),
         Some(hold) => format!(
@@ -155,7 +168,11 @@ fn detect_line(incidents: &Incidents, loudness: &LoudnessSettings, defect: Defec
             duration_text(hold.raise_after),
             duration_text(hold.clear_after),
             rule(incidents, defect),
-            if defect == Defect::Loudness { target(loudness) } else { String::new() }
+            match defect {
+                Defect::Loudness => target(&detect.loudness),
+                Defect::AvSync => offsets(&detect.sync),
+                _ => String::new(),
+            }
         ),
     };
     lines.plain(&format!("detect.{}", defect.name()), value);
@@ -177,7 +194,7 @@ fn source_lines(source: &Source, lines: &mut Lines) {
         lines.plain("slates", format!("[{}]", slates.join(", ")));
     }
     for defect in Defect::ALL {
-        detect_line(&source.incidents, &source.detect.loudness, defect, lines);
+        detect_line(&source.incidents, &source.detect, defect, lines);
     }
     source.incidents.expected.iter().for_each(|expected| expect_lines(expected, lines));
 }

@@ -2,6 +2,7 @@
 
 use super::Config;
 use super::layers::reason;
+use crate::identity::Pair;
 use crate::source::Input;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -39,7 +40,8 @@ pub fn check_environment(config: &Config) -> Vec<Finding> {
         if let Some(ca) = &tls.ca {
             found.extend(certificates("broker.ca", ca));
         }
-        if let Some((cert, key)) = &tls.identity {
+        let made = tls.pair.as_deref().map(Pair::at).filter(Pair::is_whole).map(|pair| (pair.cert(), pair.key()));
+        if let Some((cert, key)) = tls.identity.as_ref().or(made.as_ref()) {
             found.extend(certificates("broker.cert", cert));
             found.extend(private_key("broker.key", key));
         }
@@ -67,7 +69,7 @@ pub fn check_environment(config: &Config) -> Vec<Finding> {
     found
 }
 
-fn finding(key: &str, path: &Path, wrong: impl Into<String>, right: &str) -> Finding {
+pub(super) fn finding(key: &str, path: &Path, wrong: impl Into<String>, right: &str) -> Finding {
     Finding { key: key.to_owned(), path: path.to_owned(), wrong: wrong.into(), right: right.to_owned() }
 }
 
@@ -86,7 +88,7 @@ fn opened(key: &str, path: &Path, right: &str) -> Result<(std::fs::File, std::fs
     Ok((file, metadata))
 }
 
-fn contents(key: &str, path: &Path, right: &str) -> Result<(Vec<u8>, u32), Finding> {
+pub(super) fn contents(key: &str, path: &Path, right: &str) -> Result<(Vec<u8>, u32), Finding> {
     let (mut file, metadata) = opened(key, path, right)?;
     if metadata.len() > SECRET_BYTES_MAX {
         return Err(finding(key, path, format!("has {} bytes", metadata.len()), right));

@@ -10,6 +10,7 @@
 //! The keys stand in `raw.rs`. Every mistake is found in one go and told with file, line and column.
 
 mod boards;
+mod certificates;
 mod effective;
 mod environment;
 mod forms;
@@ -26,6 +27,7 @@ mod validate;
 mod tests;
 
 pub use boards::{BoardCapture, BoardProfile, board_profile, board_schema};
+pub use certificates::check_certificates;
 pub use environment::{Finding, check_environment};
 pub use layers::{Flag, Places, process_environment};
 pub use mistake::{Mistake, Mistakes, Place};
@@ -78,6 +80,10 @@ pub struct Device {
     pub state_dir: PathBuf,
     /// Sockets.
     pub runtime_dir: PathBuf,
+    /// The light that `identify` flashes, of /sys/class/leds.
+    pub led: Option<String>,
+    /// Whether the command `reboot` may start the machine anew.
+    pub allow_reboot: bool,
 }
 
 /// What Picket may take of the box.
@@ -104,7 +110,7 @@ pub struct Source {
     pub incidents: crate::alert::Settings,
     /// What can be set of detectors.
     pub detect: crate::detect::Settings,
-    /// The source that shows the same programme before the encoder. Not compared by this version.
+    /// The source that shows the same programme before the encoder, which this one is held against.
     pub pair_with: Option<SourceId>,
 }
 

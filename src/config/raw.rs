@@ -16,6 +16,8 @@ pub(super) enum Form {
     Title,
     /// As in /etc/machine-id.
     MachineId,
+    /// A light of the kernel's.
+    Led,
     /// An absolute path.
     Folder,
     /// An absolute path, or `credential:NAME`.
@@ -118,7 +120,7 @@ macro_rules! table {
     }) => {
         $(#[doc = $about])*
         #[derive(Clone, Debug)]
-        pub(super) struct $table {
+        pub(in crate::config) struct $table {
             $($(#[doc = $doc])* pub $name: Leaf,)*
         }
         impl Default for $table {
@@ -147,6 +149,9 @@ macro_rules! table {
     (@default $default:literal) => { Some($default) };
 }
 
+mod detector_keys;
+pub(super) use detector_keys::{LoudnessKeys, SyncKeys};
+
 const fn seconds(least: u64, most: u64) -> Form {
     Form::Duration(Duration::from_secs(least), Duration::from_secs(most))
 }
@@ -170,6 +175,10 @@ table! {
         state_dir: Form::Folder => "/var/lib/picket";
         /// Sockets. Where nothing is given, systemd's $RUNTIME_DIRECTORY comes before the default.
         runtime_dir: Form::Folder => "/run/picket";
+        /// Light of /sys/class/leds that the command `identify` flashes.
+        led: Form::Led;
+        /// Whether the command `reboot` may start the machine anew; needs picket-reboot.path.
+        allow_reboot: Form::Switch => "false";
     }
 }
 
@@ -180,7 +189,8 @@ table! {
         url: Form::BrokerUrl;
         /// Authorities that may have signed the broker's certificate, PEM. Without it those of the system.
         ca: Form::File;
-        /// The device's certificate, PEM. Needs `key`.
+        /// The device's certificate, PEM. Needs `key`. Without it the one that `picket provision` keeps in `tls` of the state
+        /// folder, where there is one.
         cert: Form::File;
         /// Private key of the certificate, PEM, readable for Picket alone.
         key: Form::File;
@@ -263,7 +273,7 @@ table! {
         audio: Form::Audio;
         /// Node that frames of a picture device are handed on to, untouched: an output of v4l2loopback, which the encoder reads.
         relay: Form::Node;
-        /// Another source that shows the same programme before the encoder. Carried; this version does not compare yet.
+        /// Another source that shows the same programme before the encoder: latency, offset and losses are measured against it.
         pair_with: Form::SourceId;
         /// A live input that sends nothing for this long is closed and opened again.
         reopen_after: seconds(1, 10 * MINUTE) => "10s";
@@ -327,16 +337,6 @@ table! {
     }
 }
 
-table! {
-    /// Further settings of the loudness detector.
-    LoudnessKeys {
-        /// Integrated loudness that is asked for: \"-23LUFS\" by EBU R 128, \"-24LUFS\" by ATSC A/85. Without it only jumps and extremes are told.
-        target: Form::Level(-40.0, -5.0, "LUFS");
-        /// How far the integrated loudness may lie from the target.
-        tolerance: Form::Level(0.5, 10.0, "LU") => "2LU";
-    }
-}
-
 /// One `[[source]]`, all layers together.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
@@ -349,6 +349,8 @@ pub(super) struct Source {
     pub detect: [Detect; Defect::ALL.len()],
     /// Of `loudness`, beside its `Detect`.
     pub loudness: LoudnessKeys,
+    /// Of `av_sync`, beside its `Detect`.
+    pub sync: SyncKeys,
     /// Of each `[[source.expect]]`: its path and place.
     pub expect: Vec<(String, Origin, Expect)>,
 }
@@ -398,6 +400,7 @@ impl Source {
             keys: SourceKeys::default(),
             detect: Defect::ALL.map(|_| Detect::default()),
             loudness: LoudnessKeys::default(),
+            sync: SyncKeys::default(),
             expect: Vec::new(),
         }
     }
@@ -407,6 +410,9 @@ impl Source {
         let mut leaves = self.detect[defect as usize].leaves();
         if defect == Defect::Loudness {
             leaves.extend(self.loudness.leaves());
+        }
+        if defect == Defect::AvSync {
+            leaves.extend(self.sync.leaves());
         }
         leaves
     }
@@ -439,6 +445,7 @@ impl Form {
         use super::forms::{duration_text, size_text};
         match self {
             Form::Switch => "true or false, without quotes".to_owned(),
+            Form::Led => "a name that 'ls /sys/class/leds' shows, such as \"status:green\"".to_owned(),
             Form::Title => "1 to 64 characters, such as \"studio-4\"".to_owned(),
             Form::MachineId => "32 hexadecimal digits, as in /etc/machine-id".to_owned(),
             Form::Folder => "an absolute path, such as \"/var/lib/picket\"".to_owned(),

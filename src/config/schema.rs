@@ -101,6 +101,7 @@ fn form(form: Form) -> Map<String, Value> {
         Form::Switch => json!({ "type": "boolean" }),
         Form::Title => json!({ "type": "string", "minLength": 1, "maxLength": 64 }),
         Form::User => json!({ "type": "string", "minLength": 1, "maxLength": 128 }),
+        Form::Led => pattern("^[^/.][^/]{0,63}$"),
         Form::MachineId => pattern("^[0-9a-fA-F]{32}$"),
         Form::Folder => pattern("^/"),
         Form::File => pattern("^(/|credential:[^/]+$)"),

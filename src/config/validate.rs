@@ -6,6 +6,7 @@ use super::mistake::{Mistake, Origin, quoted};
 use super::nearest::nearest;
 use super::raw::{self, Form, Leaf};
 use super::{Budget, Config, Device, Source};
+use crate::identity::Store;
 use crate::ids::SourceId;
 use crate::mqtt;
 use crate::source::Input;
@@ -21,7 +22,7 @@ pub(super) fn config(merged: Merged, env: &BTreeMap<String, String>) -> (Config,
     let Merged { raw, files, torn } = merged;
     let mut check = Check { env, torn, found: Vec::new() };
     let device = check.device(&raw.device);
-    let broker = check.broker(&raw.broker, &device.runtime_dir);
+    let broker = check.broker(&raw.broker, &device);
     let sources = check.sources(&raw.sources);
     let config = Config {
         prefix: check.value(&raw.broker.prefix, prefix).unwrap_or_default(),
@@ -63,9 +64,6 @@ fn notes(broker: Option<&mqtt::Settings>, sources: &[Source]) -> Vec<String> {
             notes.push("broker.url: over mqtt:// the password can be read on the way; mqtts:// hides it".to_owned());
         }
         Some(_) => {}
-    }
-    for source in sources.iter().filter(|source| source.pair_with.is_some()) {
-        notes.push(format!("source[{}].pair_with: this version does not compare sources yet", source.id));
     }
     notes
 }
@@ -132,6 +130,8 @@ impl Check<'_> {
             machine_id: self.value(&raw.machine_id, machine_id),
             state_dir: self.folder(&raw.state_dir, "STATE_DIRECTORY"),
             runtime_dir: self.folder(&raw.runtime_dir, "RUNTIME_DIRECTORY"),
+            led: self.value(&raw.led, led),
+            allow_reboot: raw.allow_reboot.switch(),
         }
     }
 
@@ -154,7 +154,7 @@ impl Check<'_> {
         })
     }
 
-    fn broker(&mut self, raw: &raw::Broker, runtime_folder: &Path) -> Option<mqtt::Settings> {
+    fn broker(&mut self, raw: &raw::Broker, device: &Device) -> Option<mqtt::Settings> {
         let files = (self.file(&raw.ca), self.file(&raw.cert), self.file(&raw.key));
         let user = self.value(&raw.user, |text| title(text, 128));
         let password_file = self.file(&raw.password_file);
@@ -178,13 +178,13 @@ impl Check<'_> {
         Some(mqtt::Settings {
             host: url.host,
             port: url.port,
-            tls: url.tls.then(|| mqtt::Tls { ca, identity: cert.zip(key) }),
+            tls: url.tls.then(|| tls(ca, cert.zip(key), &device.state_dir)),
             user: user.or(url.user),
             password_file,
             keep_alive,
             reconnect_spread,
             version: self.value(&raw.version, version).unwrap_or_default(),
-            runtime_folder: runtime_folder.to_owned(),
+            runtime_folder: device.runtime_dir.clone(),
         })
     }
 
@@ -255,8 +255,21 @@ impl Check<'_> {
             self.wrong(&raw.loudness.tolerance, wrong, "a target and its tolerance, or neither".to_owned());
         }
         let slates = self.value(&keys.slates, slates).unwrap_or_default();
-        let detect = crate::detect::Settings { loudness, slates };
+        let detect = crate::detect::Settings { loudness, slates, sync: self.sync(&raw.sync) };
         Some(Source { id: id?, input: input?, reopen_after, decoder, incidents, detect, pair_with })
+    }
+
+    fn sync(&mut self, raw: &raw::SyncKeys) -> crate::detect::SyncSettings {
+        let mut pair = |told: &Leaf, major: &Leaf| {
+            let limits = [self.duration(told), self.duration(major)];
+            if limits[0] > limits[1] && !limits.contains(&Duration::ZERO) {
+                let (wrong, right) = ("is less than the limit from which it is told", told.key.name);
+                self.wrong(major, wrong.to_owned(), format!("no less than {right}"));
+            }
+            limits.map(|limit| limit.as_secs_f64() * 1000.0)
+        };
+        let early_ms = pair(&raw.early, &raw.early_major);
+        crate::detect::SyncSettings { early_ms, late_ms: pair(&raw.late, &raw.late_major) }
     }
 
     fn input(&mut self, leaf: &Leaf) -> Option<Input> {
@@ -343,9 +356,26 @@ fn title(text: &str, chars_max: usize) -> Result<String, String> {
     }
 }
 
+/// One name, and no way out of the folder.
+fn led(text: &str) -> Result<String, String> {
+    let good = (1..=64).contains(&text.len()) && !text.starts_with('.') && !text.contains('/');
+    if good { Ok(text.to_owned()) } else { Err("is no name of a light".to_owned()) }
+}
+
 fn machine_id(text: &str) -> Result<String, String> {
     let fits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
     if fits { Ok(text.to_lowercase()) } else { Err("is no machine id".to_owned()) }
+}
+
+/// Without a certificate in the configuration the one that `picket provision` keeps counts.
+fn tls(ca: Option<PathBuf>, identity: Option<(PathBuf, PathBuf)>, state_dir: &Path) -> mqtt::Tls {
+    let pair = Store::of(state_dir).current().folder().to_owned();
+    mqtt::Tls {
+        ca,
+        pair: identity.is_none().then_some(pair),
+        identity,
+        kept_time: Some(crate::identity::kept_time(state_dir)),
+    }
 }
 
 fn absolute(text: &str) -> Result<PathBuf, String> {

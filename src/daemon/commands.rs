@@ -1,14 +1,20 @@
 //! Commands from afar (contract, mqtt): each is done once, answered, and what it changes ends by itself.
 
 use super::End;
+use super::bundles::Bundles;
 use super::control::Control;
 use super::journal::Journal;
+use super::led::Led;
+use super::lines::Lines;
+use super::reboot::Reboot;
+use super::selftest::SelfTest;
 use super::wishes::Wishes;
 use crate::alert::Evidence;
 use crate::ids::SourceId;
+use crate::kernels::Kernels;
 use crate::outbox::Now;
 use crate::time::Mono;
-use crate::wire::{self, Command, Message, Progress, Qos, Reply, Verb};
+use crate::wire::{self, Command, Made, Message, Progress, Qos, Reply, Verb};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,6 +22,9 @@ use std::time::Duration;
 const SNAPSHOT_MAX: Duration = Duration::from_secs(20);
 /// The broker need not keep a reply for longer (contract, mqtt).
 const REPLY_FRESH: Duration = Duration::from_secs(60);
+
+/// Lines of the log that go out in a second at most (contract, mqtt).
+const LINES_PER_SECOND: usize = 20;
 
 /// Sets the level of the log, or the one from before.
 pub type LogLevel = Box<dyn Fn(Option<&str>) -> Result<(), String>>;
@@ -40,21 +49,58 @@ pub(super) struct Desk {
     pub end: Option<End>,
     /// Whether pictures may leave the box.
     pub pictures: bool,
+    /// The last lines of the log.
+    pub lines: Lines,
+    /// The support archive under way.
+    pub bundles: Bundles,
+    /// The test under way.
+    pub selftest: Option<SelfTest>,
+    /// The kernels to use.
+    pub kernels: Kernels,
+    /// The box's light.
+    pub led: Option<Led>,
+    /// Where the wish to start the machine anew is written, and until when somebody should act on it.
+    pub reboot: Option<Reboot>,
+    /// The next line that is told on the topic `log`.
+    pub log_from: u64,
     snapshots: Vec<Snapshot>,
     metrics: BTreeMap<SourceId, Mono>,
+    fingerprints: BTreeMap<SourceId, Mono>,
     log_until: Option<Mono>,
 }
 
+/// What a desk is made of.
+pub(super) struct Supplies {
+    pub journal: Journal,
+    pub wishes: BTreeMap<SourceId, Wishes>,
+    pub log: LogLevel,
+    pub pictures: bool,
+    pub lines: Lines,
+    pub bundles: Bundles,
+    pub kernels: Kernels,
+    pub led: Option<Led>,
+    pub reboot: Option<Reboot>,
+}
+
 impl Desk {
-    pub(super) fn new(journal: Journal, wishes: BTreeMap<SourceId, Wishes>, log: LogLevel, pictures: bool) -> Self {
+    pub(super) fn new(supplies: Supplies) -> Self {
+        let Supplies { journal, wishes, log, pictures, lines, bundles, kernels, led, reboot } = supplies;
         Self {
             journal,
             wishes,
             log,
             end: None,
             pictures,
+            lines,
+            bundles,
+            selftest: None,
+            kernels,
+            led,
+            reboot,
+            log_from: 0,
             snapshots: Vec::new(),
             metrics: BTreeMap::new(),
+            fingerprints: BTreeMap::new(),
             log_until: None,
         }
     }
@@ -134,13 +180,23 @@ impl Control {
                 self.each(command, source.as_ref(), |control, source| control.measure(source, until))
                     .map(|reply| reply.with_seconds("ends_in_s", *span))
             }
+            Verb::Fingerprint(source, span) => {
+                let until = self.clock.mono().plus(*span);
+                self.each(command, source.as_ref(), |control, source| control.want_fingerprint(source, until))
+                    .map(|reply| reply.with_seconds("ends_in_s", *span))
+            }
             Verb::LogLevel(level, span) => match (self.desk.log)(Some(level)) {
                 Ok(()) => {
                     self.desk.log_until = Some(self.clock.mono().plus(*span));
+                    self.desk.log_from = self.desk.lines.next();
                     done("set").map(|reply| reply.with_seconds("ends_in_s", *span))
                 }
                 Err(error) => failed("refused", &error),
             },
+            Verb::Identify(span) => self.identify(command, *span),
+            Verb::SelfTest => Some(self.selftest(command)),
+            Verb::Bundle => Some(self.bundle(command)),
+            Verb::Reboot => Some(self.reboot(command)),
             Verb::Restart => {
                 self.desk.end = Some(End::Restart);
                 Some(Reply::good(&command.id, &command.name, Progress::Running, "starting anew"))
@@ -150,7 +206,8 @@ impl Control {
             Verb::ConfigConfirm(revision) => Some(self.config_confirm(command, *revision)),
             Verb::ConfigRollback => Some(self.config_rollback(command)),
             Verb::Update { bundle, force } => self.update(command, bundle, *force),
-            Verb::Unsupported(why) => failed("unsupported", why),
+            Verb::RotateCert { fresh } => Some(self.rotate_cert(command, *fresh)),
+            Verb::InstallCert { cert, ca, within } => Some(self.install_cert(command, cert, ca.as_deref(), *within)),
         }
     }
 
@@ -184,6 +241,13 @@ impl Control {
         if let Some(wishes) = self.desk.wishes.get(source) {
             wishes.want_metrics(true);
             self.desk.metrics.insert(source.clone(), until);
+        }
+    }
+
+    fn want_fingerprint(&mut self, source: &SourceId, until: Mono) {
+        if let Some(wishes) = self.desk.wishes.get(source) {
+            wishes.want_fingerprint(true);
+            self.desk.fingerprints.insert(source.clone(), until);
         }
     }
 
@@ -260,9 +324,24 @@ impl Control {
         });
     }
 
+    /// A second of a source as a fingerprint.
+    pub(super) fn fingerprinted(&mut self, source: &SourceId, payload: Vec<u8>) {
+        if self.desk.fingerprints.contains_key(source) {
+            let (topic, expires_after) = (self.topics.fingerprint(source), Some(Duration::from_secs(10)));
+            self.courier.send(Message { topic, payload, qos: Qos::AtMostOnce, retain: false, expires_after });
+        }
+    }
+
     /// Ends what has lasted for as long as it was to.
     pub(super) fn end_what_is_over(&mut self) {
         let now = self.clock.mono();
+        self.watch_bundle();
+        self.watch_selftest();
+        self.watch_reboot();
+        if let Some(led) = &mut self.desk.led {
+            led.tick(now);
+        }
+        self.tell_lines();
         for source in self.mutes.over(now) {
             tracing::info!(%source, "its mute is over");
             self.unmute(&source);
@@ -272,6 +351,13 @@ impl Control {
             let goes_on = now < *until;
             if let Some(wishes) = wishes.get(source).filter(|_| !goes_on) {
                 wishes.want_metrics(false);
+            }
+            goes_on
+        });
+        self.desk.fingerprints.retain(|source, until| {
+            let goes_on = now < *until;
+            if let Some(wishes) = wishes.get(source).filter(|_| !goes_on) {
+                wishes.want_fingerprint(false);
             }
             goes_on
         });
@@ -302,6 +388,11 @@ impl Control {
             let reply = match former.command.as_str() {
                 "config-set" => self.config_finished(&former.id),
                 "config-rollback" => Some(Reply::good(&former.id, &former.command, Progress::Done, "it is gone")),
+                "reboot" => self.rebooted(&former.id),
+                "rotate-cert" => match self.certificate_finished(&former.id) {
+                    None => continue,
+                    finished => finished,
+                },
                 "restart" => Some(Reply::good(&former.id, &former.command, Progress::Done, "started anew")),
                 _ => None,
             };
@@ -315,6 +406,40 @@ impl Control {
         let lasting = !["health", "config-get"].contains(&reply.command.as_str());
         self.desk.journal.note(reply, lasting);
         self.answer(reply);
+    }
+
+    /// Tells new lines of the log while somebody wants them.
+    fn tell_lines(&mut self) {
+        if self.desk.log_until.is_none() {
+            return;
+        }
+        let (lines, mut left_out, next) = self.desk.lines.since(self.desk.log_from, LINES_PER_SECOND);
+        self.desk.log_from = next;
+        for line in lines {
+            let made = Made { wall: line.wall, mono: line.mono, boot: self.boot.clone() };
+            self.courier.send(Message {
+                topic: self.topics.log(),
+                payload: wire::log(&made, line.level, &line.text, std::mem::take(&mut left_out)),
+                qos: Qos::AtMostOnce,
+                retain: false,
+                // Of the contract.
+                expires_after: Some(Duration::from_secs(60)),
+            });
+        }
+    }
+
+    fn identify(&mut self, command: &Command, span: Duration) -> Option<Reply> {
+        let until = self.clock.mono().plus(span);
+        let flashed = match &mut self.desk.led {
+            None => Err("no light is known on this box: [device] led names one of /sys/class/leds".to_owned()),
+            Some(led) => led.flash(until),
+        };
+        Some(match flashed {
+            Ok(()) => {
+                Reply::good(&command.id, &command.name, Progress::Done, "it flashes").with_seconds("ends_in_s", span)
+            }
+            Err(why) => Reply::failed(&command.id, &command.name, "unsupported", why),
+        })
     }
 
     fn answer(&mut self, reply: &Reply) {

@@ -1,22 +1,30 @@
 //! The control loop: takes reports from the source threads, hands messages to the courier, tells health, feeds the
 //! watchdog. One task; everything in it is short.
 
+use super::bundles::PIECE_EVERY;
+use super::certificates::Certificates;
+use super::clock::ClockWatch;
 use super::commands::Desk;
 use super::guest::Guest;
+use super::history::History;
 use super::kept::{self, Kept};
+use super::live::LiveSocket;
 use super::mutes::Mutes;
 use super::remote::Afar;
+use super::runs::Runs;
 use super::signals::EndSignals;
 use super::source_thread::Report;
 use super::updater::Updater;
-use super::{End, Reporting};
+use super::{About, End, Reporting};
 use crate::alert::{Alert, Transition};
-use crate::health::{Deadman, Machine, Signal};
+use crate::health::{BoxHealth, Deadman, Machine, Signal};
 use crate::ids::{BootId, SourceId};
 use crate::mqtt::{Courier, Event};
 use crate::outbox::{Entry, Step};
 use crate::time::{Clock, Mono};
-use crate::wire::{self, BrokerHealth, Made, Message, Qos, SourceState, SpoolHealth, Teller, Topics, Verdict};
+use crate::wire::{
+    self, BrokerHealth, HealthParts, Made, Message, Qos, SourceState, SpoolHealth, Teller, Topics, Verdict,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +60,14 @@ pub(super) struct Control {
     pub mutes: Mutes,
     pub afar: Afar,
     pub kept: Kept,
+    pub runs: Runs,
+    /// Health of the last hour.
+    pub history: History,
+    /// Where the live part of support archives is asked for.
+    pub live: LiveSocket,
+    pub certificates: Certificates,
+    pub clock_watch: ClockWatch,
+    pub about: About,
     /// When Home Assistant is to be told again.
     pub introduce_at: Option<Mono>,
     pub updater: Updater,
@@ -63,6 +79,13 @@ pub(super) struct Watched {
     pub state: SourceState,
     told: Option<(Mono, SourceState)>,
     pictured: Option<Mono>,
+}
+
+/// A source of which nothing is known yet, or in safe mode ever.
+pub(super) fn unwatched(runs: &Runs) -> Watched {
+    let mut watched = Watched::default();
+    watched.state.status.reason = runs.safe_mode().map(|why| format!("safe mode: {why}"));
+    watched
 }
 
 impl Watched {
@@ -77,6 +100,8 @@ impl Control {
     pub(super) async fn run(&mut self, reports: &mut Receiver<Report>, signals: &mut EndSignals) -> End {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut piece = tokio::time::interval(PIECE_EVERY);
+        piece.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 // Alerts before all else.
@@ -85,6 +110,8 @@ impl Control {
                 event = self.courier.next() => self.heard(event),
                 _ = tick.tick() => self.tick(),
                 () = signals.recv() => return End::Stop,
+                stream = self.live.next() => self.tell_live(stream),
+                _ = piece.tick(), if self.desk.bundles.is_sending() => self.send_piece(),
             }
             if let Some(end) = self.desk.end.take() {
                 return end;
@@ -109,6 +136,7 @@ impl Control {
             }
             Report::Picture(source, picture) => self.pictured(&source, picture.as_deref()),
             Report::Measured(source, said) => self.measured(&source, &said),
+            Report::Fingerprint(source, block) => self.fingerprinted(&source, block),
             Report::Failed(source) => {
                 self.mutes.forget(&source);
                 self.close_orphans(Some(&source));
@@ -193,16 +221,20 @@ impl Control {
     }
 
     fn heard(&mut self, event: Event) {
-        match event {
-            Event::Connected { .. } => {
+        match &event {
+            Event::Connected { pair, .. } => {
+                self.certificate_accepted(pair.as_deref());
                 self.afar.broker(true, self.clock.mono());
                 self.config_arrived();
             }
-            Event::Disconnected { .. } => self.afar.broker(false, self.clock.mono()),
+            Event::Disconnected { reason } => {
+                self.afar.broker(false, self.clock.mono());
+                self.certificate_failed(reason);
+            }
             _ => {}
         }
         match event {
-            Event::Connected { conn } => tracing::info!(conn, "connected to the broker"),
+            Event::Connected { conn, .. } => tracing::info!(conn, "connected to the broker"),
             Event::Disconnected { reason } => tracing::warn!(reason, "no connection to the broker"),
             Event::Incoming { topic, payload, .. } if topic == wire::HOME_ASSISTANT_BIRTH => {
                 if payload == b"online" {
@@ -231,6 +263,16 @@ impl Control {
         self.end_what_is_over();
         self.watch_pending();
         self.watch_updater();
+        self.runs.tick(now);
+        if self.runs.is_quiet(now) {
+            tracing::info!("safe mode ends: watching is tried again");
+            self.desk.end = Some(End::Restart);
+        }
+        self.watch_certificates();
+        if self.clock_watch.look(self.clock.wall(), now) {
+            let info = self.about.info(self);
+            self.courier.retain(info);
+        }
         if self.introduce_at.is_some_and(|at| now >= at) {
             self.introduce();
         }
@@ -311,25 +353,28 @@ impl Control {
             self.sources.iter().map(|(id, watched)| (id.clone(), watched.state.clone())).collect();
         let coverage = states.values().map(|state| state.status.coverage).fold(1.0, f64::min);
         let budget = self.guest.account(coverage);
-        let class = wire::class(&budget, &spool, &states);
-        let period = self.reporting.health_period;
-        if self.health_told.is_some_and(|(when, told)| told == class && now.since(when) < period) {
-            return class;
-        }
-        self.health_told = Some((now, class));
-        let mut measured = self.machine.read();
-        measured.up = now.since(self.started);
-        measured.watchdog_margin = self.deadman.take_margin();
         let mqtt = BrokerHealth {
+            broker: self.afar.running().broker.as_ref().map(|broker| format!("{}:{}", broker.host, broker.port)),
             reconnects: counters.reconnects,
             rtt_ms: counters.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
             up_s: counters.connected_for.unwrap_or_default().as_secs_f64(),
             complaint: counters.complaint,
         };
+        let cert = self.certificates.health().clone();
+        let parts = HealthParts { budget: &budget, spool: &spool, mqtt: &mqtt, cert: &cert, sources: &states };
+        let class = wire::class(self.runs.safe_mode().is_some(), parts);
+        let period = self.reporting.health_period;
+        if self.health_told.is_some_and(|(when, told)| told == class && now.since(when) < period) {
+            return class;
+        }
+        self.health_told = Some((now, class));
+        let measured = self.measured_box(now);
         self.reporting.status(&states, counters.connected, spool.n);
+        let payload = wire::health(&self.made(), &measured, parts);
+        self.history.note(now, payload.clone());
         self.courier.send(Message {
             topic: self.topics.health(),
-            payload: wire::health(&self.made(), &measured, &budget, &spool, &mqtt, &states),
+            payload,
             qos: Qos::AtMostOnce,
             retain: false,
             expires_after: Some(period * 3),
@@ -337,11 +382,29 @@ impl Control {
         class
     }
 
+    fn measured_box(&mut self, now: Mono) -> BoxHealth {
+        BoxHealth {
+            up: now.since(self.started),
+            throttled: self.guest.throttled().map(|(throttled, _)| throttled),
+            throttle: self.guest.throttled().map(|(_, time)| time),
+            clock_error: self.clock.error(),
+            runs: self.runs.health(now),
+            watchdog_margin: self.deadman.take_margin(),
+            ..self.machine.read(now)
+        }
+    }
+
     /// Ready when each source has shown a picture or sound, or is known to be absent. The broker is not waited for.
     fn tell_ready(&mut self) {
-        if !self.ready && self.sources.values().all(|watched| watched.state.status.signal != Signal::Connecting) {
+        if !self.ready && self.is_judged() {
             self.ready = true;
             self.reporting.ready();
         }
+    }
+
+    /// In safe mode there is nothing to wait for.
+    fn is_judged(&self) -> bool {
+        let judged = |watched: &Watched| watched.state.status.signal != Signal::Connecting;
+        self.runs.safe_mode().is_some() || self.sources.values().all(judged)
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Guest {
     trimmed: Option<Mono>,
     cores: f64,
     over_memory: bool,
+    throttled: Option<bool>,
+    throttle: Duration,
 }
 
 impl Guest {
@@ -54,6 +56,8 @@ impl Guest {
             trimmed: None,
             cores: 0.0,
             over_memory: false,
+            throttled: None,
+            throttle: Duration::ZERO,
         }
     }
 
@@ -78,6 +82,11 @@ impl Guest {
         }
     }
 
+    /// Whether processors are slowed down for heat, and for how long they were since the start, where that can be known.
+    pub(super) fn throttled(&self) -> Option<(bool, Duration)> {
+        self.throttled.map(|now| (now, self.throttle))
+    }
+
     /// Called each second.
     pub(super) fn tick(&mut self, now: Mono) {
         let own = own_cpu_time();
@@ -89,6 +98,10 @@ impl Guest {
         (self.own, self.measured) = (own, now);
         self.cores = used.as_secs_f64() / passed.as_secs_f64();
         let machine = self.machine.load(self.encoder.as_deref());
+        self.throttled = machine.throttled;
+        if self.throttled == Some(true) {
+            self.throttle += passed;
+        }
         let source = |seat: &Seat| {
             let (decode, look, delay) = seat.share.take();
             SourceLoad { decode, look, delay, decodes: seat.decodes }
@@ -100,7 +113,7 @@ impl Guest {
             machine_busy_pct: machine.cpu_pct,
             machine_waits_pct: machine.psi_cpu_pct,
             encoder_waits_pct: machine.encoder_psi_cpu_pct,
-            throttled: machine.throttled,
+            throttled: machine.throttled.unwrap_or(false),
             sources: self.seats.iter().map(source).collect(),
         });
         self.tell_sources();

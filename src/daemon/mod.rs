@@ -1,13 +1,24 @@
 //! Start and stop order of the daemon. The data plane is one thread for each source; the control plane is one task.
 
+mod bundles;
+mod certificates;
+mod clock;
 mod commands;
 mod control;
+mod exchange;
 mod guest;
+mod history;
 mod journal;
 mod kept;
+mod led;
+mod lines;
+mod live;
 mod mutes;
+mod reboot;
 mod remote;
 mod reporting;
+mod runs;
+mod selftest;
 mod signals;
 mod source_thread;
 mod state_folder;
@@ -15,7 +26,10 @@ mod tapes;
 mod updater;
 mod wishes;
 
+pub use bundles::Bundler;
 pub use commands::LogLevel;
+pub use lines::{Line, Lines};
+pub use live::{Part, ask as ask_live};
 pub use remote::remote_layer;
 pub use signals::set_on_signal;
 pub use state_folder::{Error as StateError, StateFolder};
@@ -31,14 +45,23 @@ use crate::pipeline;
 use crate::source::Context;
 use crate::time::{Clock, SystemClock};
 use crate::wire::{self, Made, Message, Qos, Topics};
-use commands::Desk;
+use bundles::Bundles;
+use certificates::Certificates;
+use clock::ClockWatch;
+use commands::{Desk, Supplies};
 use control::Control;
+use exchange::Exchange;
 use guest::Guest;
+use history::History;
 use journal::Journal;
 use kept::Kept;
+use led::Led;
+use live::LiveSocket;
 use mutes::Mutes;
+use reboot::Reboot;
 use remote::Afar;
 use reporting::Reporting;
+use runs::Runs;
 use signals::EndSignals;
 use source_thread::{Report, Watch};
 use std::path::Path;
@@ -117,32 +140,57 @@ pub struct Daemon {
     pub kernels: Kernels,
     /// Sets the level of the log.
     pub log: LogLevel,
+    /// Its last lines.
+    pub lines: Lines,
+    /// Makes support archives.
+    pub bundler: Bundler,
 }
 
 /// Runs until SIGTERM, SIGINT or a command. `local`: the configuration of the box itself.
 pub fn run(local: &Config, daemon: Daemon) -> Result<End, Error> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let folder = StateFolder::open(&local.device.state_dir)?;
+    runs::keep_last_words(&local.device.state_dir);
+    let runs = Runs::open(&local.device.state_dir, &boot_id(), clock.mono());
+    let ran = watch(local, daemon, &clock, &folder, runs);
+    if ran.is_err() {
+        // What the machine refuses is no crash.
+        Runs::gave_up(&local.device.state_dir);
+    }
+    ran
+}
+
+fn watch(
+    local: &Config,
+    daemon: Daemon,
+    clock: &Arc<dyn Clock>,
+    folder: &StateFolder,
+    runs: Runs,
+) -> Result<End, Error> {
     let afar = Afar::open(&daemon, local, &boot_id(), clock.mono());
     let config = &afar.running().clone();
-    let Daemon { kernels, log, .. } = daemon;
+    let kernels = daemon.kernels;
     let device = device(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused("a runtime"))?;
     runtime.block_on(async {
         let mut signals = EndSignals::take().map_err(refused("signals"))?;
         let stop = Arc::new(AtomicBool::new(false));
         let (sender, mut reports) = mpsc::channel(REPORTS);
+        // In safe mode nothing is watched.
+        let watched = if runs.safe_mode().is_some() { &[] } else { &config.sources[..] };
         let hearts: Vec<Heartbeat> =
-            config.sources.iter().map(|source| Heartbeat::new(source.id.clone(), clock.mono())).collect();
-        let mut control = control(config, &clock, device, &hearts, log, afar)?;
+            watched.iter().map(|source| Heartbeat::new(source.id.clone(), clock.mono())).collect();
+        let about = About { start: folder.start().0, kernels: kernels.level().name() };
+        let mut control = control(config, clock, device, &hearts, daemon, afar, (runs, about))?;
         control.close_orphans(None);
         control.finish_former();
-        control.courier.retain(info(config, &control, &folder, kernels));
+        let info = control.about.info(&control);
+        control.courier.retain(info);
         control.tell_firmware();
         control.tell_config();
         control.introduce();
         let (tapes, writer) = tapes(config)?.unzip();
-        let mut watches = watches(config, &control, &folder, kernels, &hearts, &stop, &sender);
+        let mut watches = watches(config, &control, folder, kernels, &hearts, &stop, &sender);
         for (watch, tape) in watches.iter_mut().zip(tapes.into_iter().flatten()) {
             watch.tape = Some(tape);
         }
@@ -165,6 +213,7 @@ pub fn run(local: &Config, daemon: Daemon) -> Result<End, Error> {
             // Nobody gives it more to write.
             let _ = writer.join();
         }
+        control.runs.ended(clock.mono());
         control.courier.stop(GOODBYE_MAX).await;
         Ok(end)
     })
@@ -200,12 +249,17 @@ fn tapes(config: &Config) -> Result<Option<tapes::Started>, Error> {
     tapes::start(&folder, &ids, bytes_max).map(Some).map_err(refused("a thread"))
 }
 
-fn device(config: &Config) -> Result<wire::Device, Error> {
+/// The id of this box.
+pub fn device_id(config: &Config) -> Result<DeviceId, Error> {
     let identity = match &config.device.machine_id {
         Some(id) => id.clone(),
         None => std::fs::read_to_string("/etc/machine-id").map_err(Error::MachineId)?,
     };
-    let id = DeviceId::from_machine_identity(&identity);
+    Ok(DeviceId::from_machine_identity(&identity))
+}
+
+fn device(config: &Config) -> Result<wire::Device, Error> {
+    let id = device_id(config)?;
     Ok(wire::Device { id, name: config.device.name.clone(), site: config.device.site.clone() })
 }
 
@@ -240,8 +294,9 @@ fn control(
     clock: &Arc<dyn Clock>,
     device: wire::Device,
     hearts: &[Heartbeat],
-    log: LogLevel,
+    daemon: Daemon,
     afar: Afar,
+    (runs, about): (Runs, About),
 ) -> Result<Control, Error> {
     let boot = boot_id();
     let topics = Topics::new(&config.prefix, &device.id);
@@ -250,7 +305,18 @@ fn control(
     let state = &config.device.state_dir;
     let mutes = Mutes::open(&state.join("mutes"), &boot, now);
     let wishes = config.sources.iter().map(|source| (source.id.clone(), Wishes::default())).collect();
-    let desk = Desk::new(Journal::open(&state.join("commands")), wishes, log, config.pictures);
+    let run_folder = &config.device.runtime_dir;
+    let desk = Desk::new(Supplies {
+        journal: Journal::open(&state.join("commands")),
+        wishes,
+        log: daemon.log,
+        pictures: config.pictures,
+        lines: daemon.lines,
+        bundles: Bundles::new(daemon.bundler, run_folder),
+        kernels: daemon.kernels,
+        led: config.device.led.as_deref().map(|name| Led::new(Path::new("/"), name)),
+        reboot: config.device.allow_reboot.then(|| Reboot::new(run_folder)),
+    });
     let kept = Kept::open(config, &device, &topics);
     Ok(Control {
         clock: clock.clone(),
@@ -263,31 +329,43 @@ fn control(
         deadman: Deadman::new(hearts.to_vec()),
         reporting: Reporting::new(config.health_period),
         started: clock.mono(),
-        sources: config.sources.iter().map(|source| (source.id.clone(), Default::default())).collect(),
+        sources: config.sources.iter().map(|source| (source.id.clone(), control::unwatched(&runs))).collect(),
         health_told: None,
         ready: false,
         desk,
         mutes,
         afar,
         kept,
+        runs,
+        history: History::default(),
+        live: LiveSocket::open(run_folder),
+        certificates: Certificates::new(config.broker.as_ref().and_then(|broker| broker.tls.clone()), state),
+        clock_watch: ClockWatch::new(state),
+        about,
         introduce_at: None,
         updater: Updater::new(&config.device.runtime_dir, clock.mono()),
     })
 }
 
-fn info(config: &Config, control: &Control, folder: &StateFolder, kernels: Kernels) -> Message {
-    let sources: Vec<wire::Info> = config
-        .sources
-        .iter()
-        .map(|source| wire::Info {
+/// What `info` tells besides the configuration.
+#[derive(Clone, Copy, Debug)]
+struct About {
+    start: u32,
+    kernels: &'static str,
+}
+
+impl About {
+    fn info(self, control: &Control) -> Message {
+        let info = |source: &crate::config::Source| wire::Info {
             id: source.id.as_str().to_owned(),
             input: source.input.display(),
             detectors: wire::holds(&source.incidents),
-        })
-        .collect();
-    let made = Made { wall: control.clock.wall(), mono: control.clock.mono(), boot: control.boot.clone() };
-    let payload = wire::info(&made, &control.device, folder.start().0, kernels.level().name(), &sources);
-    Message { topic: control.topics.info(), payload, qos: Qos::AtLeastOnce, retain: true, expires_after: None }
+        };
+        let sources: Vec<wire::Info> = control.afar.running().sources.iter().map(info).collect();
+        let (made, step) = (control.made(), control.clock_watch.step);
+        let payload = wire::info(&made, &control.device, self.start, self.kernels, &sources, step);
+        Message { topic: control.topics.info(), payload, qos: Qos::AtLeastOnce, retain: true, expires_after: None }
+    }
 }
 
 /// Different for each device and purpose, the same at each start.
@@ -331,6 +409,11 @@ fn watches(
         reports: reports.clone(),
         wishes: control.desk.wishes.get(&source.id).cloned().unwrap_or_default(),
         tape: None,
+        exchange: Exchange::default(),
     };
-    config.sources.iter().zip(hearts).zip(control.guest.shares()).map(watch).collect()
+    let mut watches: Vec<Watch> = config.sources.iter().zip(hearts).zip(control.guest.shares()).map(watch).collect();
+    for (watch, exchange) in watches.iter_mut().zip(Exchange::between(config)) {
+        watch.exchange = exchange;
+    }
+    watches
 }

@@ -114,8 +114,13 @@ impl Control {
             Err((code, text)) => return failed(code, &text),
         };
         // What is amiss already is no fault of this layer.
-        let before = config::check_environment(&afar.running);
-        let found = config::check_environment(&config).into_iter().filter(|found| !before.contains(found));
+        let wall = self.clock.wall();
+        let amiss = |config: &Config| {
+            let certificates = config::check_certificates(config, &self.device.id, wall).0;
+            [config::check_environment(config), certificates].concat()
+        };
+        let before = amiss(&afar.running);
+        let found = amiss(&config).into_iter().filter(|found| !before.contains(found));
         let found: Vec<String> = found.map(|found| found.to_string()).collect();
         if !found.is_empty() {
             return failed("environment", &found.join("\n"));

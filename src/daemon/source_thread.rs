@@ -1,5 +1,6 @@
 //! One thread for each source: pulls units through the pipeline, survives its own failures, never waits for others.
 
+use super::exchange::Exchange;
 use super::tapes::Tape;
 use super::wishes::Wishes;
 use crate::alert::{Alert, Evidence};
@@ -38,6 +39,8 @@ pub(super) enum Report {
     Picture(SourceId, Option<Box<Evidence>>),
     /// What the detectors said last.
     Measured(SourceId, Vec<Observation>),
+    /// A second as a fingerprint.
+    Fingerprint(SourceId, Vec<u8>),
     /// The thread failed; its incidents are nobody's, and it starts again.
     Failed(SourceId),
 }
@@ -60,6 +63,8 @@ pub(super) struct Watch {
     pub wishes: Wishes,
     /// Where what the detectors say is kept.
     pub tape: Option<Tape>,
+    /// Fingerprints, to and from other sources.
+    pub exchange: Exchange,
 }
 
 impl Watch {
@@ -116,6 +121,8 @@ struct Session<'a> {
     /// An incident changed since the state was told.
     news: bool,
     told: Option<(Mono, SourceState)>,
+    /// The longest that a unit waited since the state was told.
+    lag: Duration,
 }
 
 impl<'a> Session<'a> {
@@ -124,9 +131,21 @@ impl<'a> Session<'a> {
         if let Some(tape) = &watch.tape {
             pipeline.record(Recorder::new(Box::new(tape.clone())));
         }
+        if let Some(with) = watch.exchange.with() {
+            pipeline.pair_with(with.clone());
+        }
         let clock = &watch.context.clock;
         pipeline.set_clock(clock.wall(), clock.mono());
-        Self { watch, pipeline, restarts, alerts: Vec::new(), kept: VecDeque::new(), news: false, told: None }
+        Self {
+            watch,
+            pipeline,
+            restarts,
+            alerts: Vec::new(),
+            kept: VecDeque::new(),
+            news: false,
+            told: None,
+            lag: Duration::ZERO,
+        }
     }
 
     fn run(&mut self, failure: Option<String>) {
@@ -156,6 +175,9 @@ impl<'a> Session<'a> {
                 unit => self.take(unit),
             }
             let looked = thread_cpu_time();
+            let lag = clock.mono().since(self.pipeline.now().arrived);
+            self.pipeline.waited(lag);
+            self.lag = self.lag.max(lag);
             watch.context.share.add(decoded.saturating_sub(began), looked.saturating_sub(decoded));
             watch.heartbeat.beat(clock.mono());
             self.tell_state(clock.mono(), Some(&source));
@@ -181,10 +203,29 @@ impl<'a> Session<'a> {
     }
 
     fn take(&mut self, unit: Unit) {
+        self.exchange();
         self.pipeline.step(unit, &mut self.alerts);
         self.news |= !self.alerts.is_empty();
         self.kept.extend(self.alerts.drain(..));
         self.offer();
+    }
+
+    /// Fingerprints come and go.
+    fn exchange(&mut self) {
+        let Watch { exchange, wishes, reports, settings, .. } = self.watch;
+        let wished = wishes.fingerprint();
+        match exchange.is_wanted() || wished {
+            true => self.pipeline.fingerprint(),
+            false => self.pipeline.end_fingerprint(),
+        }
+        exchange.taken().for_each(|block| self.pipeline.input_block(&block));
+        for block in self.pipeline.blocks() {
+            exchange.give(&block);
+            if wished {
+                // The next follows in a second.
+                let _ = reports.try_send(Report::Fingerprint(settings.source.clone(), block.encode()));
+            }
+        }
     }
 
     /// Hands over what the control loop has room for; keeps the rest.
@@ -212,6 +253,7 @@ impl<'a> Session<'a> {
         self.pipeline.set_clock(self.watch.context.clock.wall(), now);
         let mut state = self.pipeline.state();
         state.status.restarts = self.restarts;
+        state.status.lag = std::mem::take(&mut self.lag);
         state.status.capture = source.and_then(Source::capture);
         // A newer one follows in a second, so a full channel may drop it.
         let report = Report::State(self.watch.settings.source.clone(), Box::new(state.clone()));

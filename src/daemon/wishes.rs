@@ -11,6 +11,7 @@ pub(super) struct Wishes(Arc<Flags>);
 struct Flags {
     picture: AtomicBool,
     metrics: AtomicBool,
+    fingerprint: AtomicBool,
 }
 
 impl Wishes {
@@ -29,5 +30,13 @@ impl Wishes {
     /// Whether what is measured is wanted.
     pub(super) fn metrics(&self) -> bool {
         self.0.metrics.load(Ordering::Relaxed)
+    }
+    /// Fingerprints, one each second, until this is taken back.
+    pub(super) fn want_fingerprint(&self, wanted: bool) {
+        self.0.fingerprint.store(wanted, Ordering::Relaxed);
+    }
+    /// Whether fingerprints are wanted.
+    pub(super) fn fingerprint(&self) -> bool {
+        self.0.fingerprint.load(Ordering::Relaxed)
     }
 }

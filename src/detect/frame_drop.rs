@@ -9,7 +9,7 @@ mod repeats;
 #[cfg(test)]
 mod tests;
 
-use super::{Defect, Observation, Presence};
+use super::{Defect, Detectors, Observation, Presence};
 use crate::features::{TransportFeatures, VideoFeatures};
 use crate::time::MediaTime;
 use missing::Missing;
@@ -69,12 +69,23 @@ pub struct FrameDrop {
     missing: Missing,
     repeats: Repeats,
     stretch: Stretch,
+    /// Pictures missing, and shown again.
+    counts: (u64, u64),
+}
+
+impl Detectors {
+    /// Pictures that were missing by their stamps or the driver's count, and such that were shown again while the programme
+    /// moved, so far.
+    pub fn lost_pictures(&self) -> (u64, u64) {
+        self.frame_drop.counts
+    }
 }
 
 impl FrameDrop {
     /// Takes in what arrived; what comes of it is told with the next picture.
     pub fn arrived(&mut self, features: &TransportFeatures) {
         if let Some(loss) = self.missing.observe(features) {
+            self.counts.0 += u64::from(loss.pictures);
             self.stretch.add(loss);
         }
     }
@@ -82,6 +93,7 @@ impl FrameDrop {
     /// Looks at a picture.
     pub fn observe(&mut self, features: &VideoFeatures) -> Observation {
         if let Some(loss) = self.repeats.observe(features) {
+            self.counts.1 += u64::from(loss.pictures);
             self.stretch.add(loss);
         }
         self.stretch.observation(features.stamp.at)

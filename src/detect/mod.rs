@@ -1,6 +1,7 @@
 //! The defects of the catalogue: one file each, one question each - is it present in this unit?
 
 mod audio_dropout;
+mod av_sync;
 mod black;
 mod block_corruption;
 mod blur;
@@ -26,8 +27,10 @@ mod tearing;
 mod testing;
 mod timestamp;
 mod video_levels;
+mod words;
 
 pub use audio_dropout::AudioDropout;
+pub use av_sync::{AvSync, By as SyncBy, Clocks, Offset as SyncOffset, Settings as SyncSettings};
 pub use black::Black;
 pub use block_corruption::BlockCorruption;
 pub use blur::Blur;
@@ -50,6 +53,7 @@ pub use stream_loss::StreamLoss;
 pub use tearing::Tearing;
 pub use timestamp::Timestamp;
 pub use video_levels::VideoLevels;
+pub use words::{Presence, Region, Scope, Severity};
 
 use crate::features::{AudioFeatures, TransportFeatures, VideoFeatures};
 use crate::time::MediaTime;
@@ -104,11 +108,13 @@ pub enum Defect {
     Loudness,
     /// Gaps of 5 to 500 ms, clicks.
     AudioDropout,
+    /// Sound against picture beyond the limits.
+    AvSync,
 }
 
 impl Defect {
     /// All, causes before effects.
-    pub const ALL: [Defect; 23] = [
+    pub const ALL: [Defect; 24] = [
         Defect::StreamLoss,
         Defect::FormatChange,
         Defect::Black,
@@ -132,12 +138,13 @@ impl Defect {
         Defect::Phase,
         Defect::Loudness,
         Defect::AudioDropout,
+        Defect::AvSync,
     ];
 
     /// What it touches.
     pub fn scope(self) -> Scope {
         match self {
-            Defect::StreamLoss | Defect::FormatChange | Defect::Timestamp => Scope::Programme,
+            Defect::StreamLoss | Defect::FormatChange | Defect::Timestamp | Defect::AvSync => Scope::Programme,
             Defect::Black
             | Defect::SolidColour
             | Defect::ColourBars
@@ -198,75 +205,9 @@ impl Defect {
             Defect::Phase => "phase",
             Defect::Loudness => "loudness",
             Defect::AudioDropout => "audio_dropout",
+            Defect::AvSync => "av_sync",
         }
     }
-}
-
-/// Severities of ITU-T X.733, mildest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// May become a defect, or is one that few would see.
-    Warning,
-    /// Visible or audible, programme goes on.
-    Minor,
-    /// Spoils the programme.
-    Major,
-    /// There is no programme.
-    Critical,
-}
-
-impl Severity {
-    /// As it stands in messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Severity::Warning => "warning",
-            Severity::Minor => "minor",
-            Severity::Major => "major",
-            Severity::Critical => "critical",
-        }
-    }
-}
-
-/// What a detector says of one unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
-    /// The defect is there.
-    Present,
-    /// It is not.
-    Absent,
-    /// Between the raise and the clear level, or not to be told from this unit: whatever was, stays.
-    Unclear,
-}
-
-/// What of the programme a defect touches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// The picture.
-    Picture,
-    /// The sound.
-    Sound,
-    /// Both.
-    Programme,
-}
-
-impl Scope {
-    /// Whether all of `other` lies in it.
-    pub fn covers(self, other: Scope) -> bool {
-        self == Scope::Programme || self == other
-    }
-}
-
-/// A rectangle of the picture, in luma samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Region {
-    /// Left edge.
-    pub x: u32,
-    /// Top edge.
-    pub y: u32,
-    /// Width.
-    pub w: u32,
-    /// Height.
-    pub h: u32,
 }
 
 /// One detector's word on one unit.
@@ -368,6 +309,8 @@ pub struct Settings {
     pub loudness: LoudnessSettings,
     /// Of `freeze`: pictures that stand by intent.
     pub slates: Slates,
+    /// Of `av_sync`.
+    pub sync: SyncSettings,
 }
 
 /// All detectors of one source.
@@ -394,6 +337,7 @@ pub struct Detectors {
     phase: Phase,
     loudness: Loudness,
     audio_dropout: AudioDropout,
+    av_sync: AvSync,
     stream_loss: StreamLoss,
     format_change: FormatChange,
     timestamp: Timestamp,
@@ -433,6 +377,7 @@ impl Detectors {
             phase: Phase::default(),
             loudness: Loudness::new(settings.loudness),
             audio_dropout: AudioDropout::default(),
+            av_sync: AvSync::new(settings.sync),
             stream_loss: StreamLoss::default(),
             format_change: FormatChange::default(),
             timestamp: Timestamp,
@@ -457,12 +402,18 @@ impl Detectors {
         say(self.frame_drop.observe(features), said);
         say(self.interlace.observe(features), said);
         say(self.tearing.observe(features), said);
+        say(self.av_sync.observe(features), said);
         self.past.note(features);
     }
 
     /// Whether a detector has something to decide that only pictures seen in full can decide.
     pub fn want_full(&self) -> bool {
         self.block_corruption.wants_full() || self.interlace.wants_full() || self.tearing.wants_full()
+    }
+
+    /// What is known of sound against picture.
+    pub fn sync(&mut self) -> &mut AvSync {
+        &mut self.av_sync
     }
 
     /// The damaged cells of the last picture, row by row: one entry per cell.
@@ -478,11 +429,13 @@ impl Detectors {
         say(self.phase.observe(features), said);
         say(self.loudness.observe(features), said);
         say(self.audio_dropout.observe(features), said);
+        self.av_sync.hear(features);
     }
 
     /// Looks at what arrives.
     pub fn transport(&mut self, features: &TransportFeatures, said: &mut Observations) {
         self.frame_drop.arrived(features);
+        self.av_sync.arrived(features);
         say(self.stream_loss.observe(features), said);
         say(self.format_change.observe(features), said);
         say(self.timestamp.observe(features), said);

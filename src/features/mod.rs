@@ -13,7 +13,8 @@ mod video;
 mod weave;
 
 pub use audio::{
-    AudioAnalyzer, AudioFeatures, Break, BreakKind, CHANNELS_MAX, ChannelLevel, Clip, FLOOR_DBFS, PAIRS_MAX, Pair, Step,
+    AudioAnalyzer, AudioFeatures, Break, BreakKind, CHANNELS_MAX, ChannelLevel, Clip, FLOOR_DBFS, PAIRS_MAX, Pair,
+    SLICES, Step,
 };
 pub use coarse::Coarse;
 pub use correlation::Correlation;

@@ -70,13 +70,8 @@ fn watchdogs(root: &Path) -> Vec<Watchdog> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::write;
     use super::*;
-
-    fn write(root: &Path, path: &str, text: &str) {
-        let path = root.join(path);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-        std::fs::write(path, text).expect("written");
-    }
 
     #[test]
     fn a_board_is_known_by_its_device_tree() {

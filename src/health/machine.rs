@@ -1,5 +1,9 @@
 //! The machine as /proc and /sys show it. Readers take a root folder, so that tests can show them another machine.
 
+use super::flash::Flash;
+use super::net::{Interfaces, NetHealth};
+use super::{heat, reset};
+use crate::time::Mono;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,14 +29,45 @@ pub struct BoxHealth {
     pub mem_pct: Option<f64>,
     /// Resident memory of this process.
     pub rss_bytes: Option<u64>,
-    /// Degrees Celsius by thermal zone.
+    /// Degrees Celsius by sensor.
     pub temps: BTreeMap<String, f64>,
+    /// A processor is slowed down for heat, or hot enough to be.
+    pub throttled: Option<bool>,
+    /// For how long that was so, since the daemon started.
+    pub throttle: Option<Duration>,
     /// Use of the file system that holds the outbox, %.
     pub disk_pct: Option<f64>,
+    /// Use of its inodes, %.
+    pub inode_pct: Option<f64>,
     /// Whether that file system is mounted read-only.
     pub disk_ro: Option<bool>,
+    /// How much of its life the most worn flash memory has behind it, %; more than 100 is beyond.
+    pub flash_wear_pct: Option<f64>,
+    /// What the machine writes to its disks in a day, by the last 24 hours, MB.
+    pub flash_mb_day: Option<f64>,
+    /// By network interface.
+    pub net: BTreeMap<String, NetHealth>,
+    /// How far the wall clock may be off, where it can be trusted.
+    pub clock_error: Option<Duration>,
+    /// Why the machine started anew, where that left a trace.
+    pub reset_reason: Option<&'static str>,
+    /// How Picket itself has been running.
+    pub runs: RunHealth,
     /// Time until the watchdog would have bitten, at its least since the last reading.
     pub watchdog_margin: Option<Duration>,
+}
+
+/// How Picket itself has been running.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunHealth {
+    /// Times that Picket started again since the machine did.
+    pub restarts: u32,
+    /// Time in which it ran without a crash, over restarts, since the last one.
+    pub crash_free: Duration,
+    /// The last words of the last crash.
+    pub last_crash: Option<String>,
+    /// Why nothing is watched.
+    pub safe_mode: Option<String>,
 }
 
 /// How the box is doing from one second to the next, for the budget.
@@ -46,8 +81,8 @@ pub struct BoxLoad {
     pub encoder_psi_cpu_pct: Option<f64>,
     /// As in [`BoxHealth`].
     pub rss_bytes: Option<u64>,
-    /// A processor is slowed down for heat, or hot enough to be.
-    pub throttled: bool,
+    /// As in [`BoxHealth`].
+    pub throttled: Option<bool>,
 }
 
 /// Processor time used so far, in clock ticks.
@@ -64,17 +99,28 @@ pub struct Machine {
     root: PathBuf,
     state_folder: PathBuf,
     last: Option<Ticks>,
+    read_at: Option<Mono>,
+    interfaces: Interfaces,
+    flash: Flash,
 }
 
 impl Machine {
     /// `root` is `/`; `state_folder` is where the outbox lies.
     pub fn new(root: &Path, state_folder: &Path) -> Self {
-        Self { root: root.to_owned(), state_folder: state_folder.to_owned(), last: None }
+        Self {
+            root: root.to_owned(),
+            state_folder: state_folder.to_owned(),
+            last: None,
+            read_at: None,
+            interfaces: Interfaces::default(),
+            flash: Flash::default(),
+        }
     }
 
     /// Reads all; never fails, because a health message with holes beats none.
-    pub fn read(&mut self) -> BoxHealth {
+    pub fn read(&mut self, now: Mono) -> BoxHealth {
         let (cpu_pct, own_cpu_pct) = self.cpu().unzip();
+        let passed = self.read_at.replace(now).map(|last| now.since(last));
         let disk = nix::sys::statvfs::statvfs(&self.state_folder).ok();
         BoxHealth {
             cpu_pct,
@@ -85,12 +131,15 @@ impl Machine {
             psi_io_pct: self.pressure("io"),
             mem_pct: self.memory(),
             rss_bytes: self.status_kib("VmRSS:").map(|kib| kib * 1024),
-            temps: self.temperatures(),
-            disk_pct: disk.map(|disk| {
-                let total = disk.blocks().max(1) as f64;
-                100.0 * (total - disk.blocks_available() as f64) / total
-            }),
+            temps: heat::temperatures(&self.root),
+            disk_pct: disk.map(|disk| used_pct(disk.blocks(), disk.blocks_available()).unwrap_or(0.0)),
+            // Some file systems (btrfs) count no inodes at all.
+            inode_pct: disk.and_then(|disk| used_pct(disk.files(), disk.files_available())),
             disk_ro: disk.map(|disk| disk.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY)),
+            flash_wear_pct: self.flash.wear_pct(&self.root, now),
+            flash_mb_day: self.flash.mb_per_day(&self.root, now),
+            net: self.interfaces.read(&self.root, passed),
+            reset_reason: reset::reason(&self.root),
             ..BoxHealth::default()
         }
     }
@@ -103,29 +152,8 @@ impl Machine {
             encoder_psi_cpu_pct: encoder
                 .and_then(|folder| some_avg10(&std::fs::read_to_string(folder.join("cpu.pressure")).ok()?)),
             rss_bytes: self.status_kib("VmRSS:").map(|kib| kib * 1024),
-            throttled: self.is_throttled(),
+            throttled: heat::is_throttled(&self.root),
         }
-    }
-
-    /// Kernel documentation, driver-api/thermal/sysfs-api: a cooling device of a processor that is at work, or a zone at
-    /// its passive trip point.
-    fn is_throttled(&self) -> bool {
-        let text = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
-        let number = |path: &Path| text(path).trim().parse::<i64>().ok();
-        let entries = std::fs::read_dir(self.root.join("sys/class/thermal")).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).any(|path| {
-            let kind = text(&path.join("type"));
-            let cools = kind.contains("cpufreq") || kind.starts_with("Processor");
-            let slowed = cools && number(&path.join("cur_state")).is_some_and(|state| state > 0);
-            let temperature = number(&path.join("temp"));
-            let hot = (0..12).any(|n| {
-                text(&path.join(format!("trip_point_{n}_type"))).trim() == "passive"
-                    && temperature
-                        .zip(number(&path.join(format!("trip_point_{n}_temp"))))
-                        .is_some_and(|(temperature, trip)| trip > 0 && temperature >= trip)
-            });
-            slowed || (temperature.is_some() && hot)
-        })
     }
 
     /// Most memory that this process ever had resident, bytes.
@@ -174,18 +202,11 @@ impl Machine {
         let text = self.text("proc/self/status")?;
         text.lines().find_map(|line| line.strip_prefix(key))?.split_whitespace().next()?.parse().ok()
     }
+}
 
-    fn temperatures(&self) -> BTreeMap<String, f64> {
-        let zones = std::fs::read_dir(self.root.join("sys/class/thermal")).into_iter().flatten().flatten();
-        zones
-            .filter_map(|zone| {
-                let number = zone.file_name().to_str()?.strip_prefix("thermal_zone")?.to_owned();
-                let milli: f64 = std::fs::read_to_string(zone.path().join("temp")).ok()?.trim().parse().ok()?;
-                let kind = std::fs::read_to_string(zone.path().join("type")).unwrap_or_default();
-                Some((format!("{}-{number}", kind.trim()), milli / 1000.0))
-            })
-            .collect()
-    }
+/// Use in percent; `None` where there is nothing to be used.
+fn used_pct(all: u64, free: u64) -> Option<f64> {
+    (all > 0).then(|| 100.0 * all.saturating_sub(free) as f64 / all as f64)
 }
 
 /// Of "some avg10=1.23 avg60=...".
@@ -214,6 +235,18 @@ pub fn keep_freed_memory() {
     }
 }
 
+/// Has the calling thread yield to all others of the machine from now on, a tenth of their weight: with the least there is
+/// (nice 19) it would never be done on a box that is busy all the time. The filter of picket.service forbids that: there
+/// the unit's own weight is what is left, which is small.
+pub fn yield_to_others() {
+    #[allow(unsafe_code)]
+    // SAFETY: setpriority(2) takes three numbers and touches no memory; 0 is the calling thread on Linux. It may always
+    // give way, so there is nothing to be refused.
+    unsafe {
+        nix::libc::setpriority(nix::libc::PRIO_PROCESS, 0, 10);
+    }
+}
+
 /// Gives memory that was freed back to the system, where the C library keeps it.
 pub fn trim_memory() {
     #[cfg(target_env = "gnu")]
@@ -236,13 +269,8 @@ pub fn own_cpu_time() -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::write;
     use super::*;
-
-    fn write(root: &Path, path: &str, text: &str) {
-        let path = root.join(path);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-        std::fs::write(path, text).expect("written");
-    }
 
     #[test]
     fn a_machine_is_read_from_its_files() {
@@ -257,7 +285,7 @@ mod tests {
         write(at, "sys/class/thermal/thermal_zone0/temp", "41500\n");
         write(at, "sys/class/thermal/thermal_zone0/type", "cpu-thermal\n");
         let mut machine = Machine::new(at, at);
-        let first = machine.read();
+        let first = machine.read(Mono(0));
         assert_eq!((first.cpu_pct, first.load1, first.mem_pct), (None, Some(0.42), Some(75.0)));
         assert_eq!((first.rss_bytes, machine.peak_rss_bytes()), (Some(1 << 20), Some(2 << 20)));
         assert_eq!((first.psi_cpu_pct, first.psi_io_pct), (Some(1.5), None));
@@ -265,7 +293,7 @@ mod tests {
         // 400 ticks later, half of them busy on two cores; this process used 50 of the 200 of one core.
         write(at, "proc/stat", "cpu  200 0 200 1000 0 0 0 0 0 0\ncpu0 1 0 1 8\ncpu1 1 0 1 8\n");
         write(at, "proc/self/stat", "7 (a (b) c) S 1 1 1 0 -1 0 0 0 0 0 60 40 0 0 20 0 1 0 5\n");
-        let second = machine.read();
+        let second = machine.read(Mono(1));
         assert_eq!((second.cpu_pct, second.own_cpu_pct), (Some(50.0), Some(25.0)));
     }
 
@@ -290,18 +318,18 @@ mod tests {
             (load.psi_cpu_pct, load.encoder_psi_cpu_pct, load.rss_bytes),
             (Some(12.5), Some(3.0), Some(1 << 20))
         );
-        assert!(!load.throttled);
+        assert_eq!(load.throttled, Some(false));
         write(at, "sys/class/thermal/cooling_device0/cur_state", "2\n");
-        assert!(machine.load(None).throttled);
+        assert_eq!(machine.load(None).throttled, Some(true));
         write(at, "sys/class/thermal/cooling_device0/cur_state", "0\n");
         write(at, "sys/class/thermal/thermal_zone0/temp", "85000\n");
-        assert!(machine.load(None).throttled);
+        assert_eq!(machine.load(None).throttled, Some(true));
     }
 
     #[test]
     fn an_empty_machine_has_holes_and_no_errors() {
         let root = tempfile::tempdir().expect("a folder");
-        let health = Machine::new(root.path(), root.path()).read();
+        let health = Machine::new(root.path(), root.path()).read(Mono(0));
         assert_eq!((health.cpu_pct, health.rss_bytes, health.temps.len()), (None, None, 0));
         assert!(health.disk_pct.is_some());
     }

@@ -1,18 +1,30 @@
 //! How the box and the sources are doing. Reads nobody: the others report here.
 
 mod board;
+mod counter;
 mod deadman;
+mod flash;
+mod heat;
 mod machine;
+mod net;
 mod rates;
+mod reset;
+#[cfg(test)]
+mod testing;
 pub use board::{Board, Watchdog};
 pub use deadman::Deadman;
-pub use machine::{BoxHealth, BoxLoad, Machine, keep_freed_memory, own_cpu_time, thread_cpu_time, trim_memory};
-pub use rates::{Coverage, Rate};
+pub use machine::{
+    BoxHealth, BoxLoad, Machine, RunHealth, keep_freed_memory, own_cpu_time, thread_cpu_time, trim_memory,
+    yield_to_others,
+};
+pub use net::NetHealth;
+pub use rates::{Coverage, Expected, Rate};
 
 use crate::ids::SourceId;
 use crate::time::Mono;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Whether anything arrives from a source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,6 +88,8 @@ pub struct SourceStatus {
     pub format: Option<String>,
     /// Pictures per second over the last second.
     pub fps: f64,
+    /// Pictures per second by the stamps of those that came, when they are known.
+    pub fps_expected: Option<f64>,
     /// Mean luma of the last picture, 0 black to 1 white of the nominal range.
     pub luma_mean: Option<f64>,
     /// RMS over all channels of the last 100 ms of sound, dBFS.
@@ -90,6 +104,16 @@ pub struct SourceStatus {
     pub frames: u64,
     /// Of these, looked at.
     pub looked_at: u64,
+    /// Pictures that are missing by their stamps, or by the driver's count, since the start.
+    pub dropped: u64,
+    /// Pictures that were shown again while the programme moved, since the start.
+    pub repeated: u64,
+    /// Pictures that were judged late, since the start: we are to blame.
+    pub late: u64,
+    /// From the arrival of pictures and sound to their having been judged, at its most over the last second.
+    pub lag: Duration,
+    /// Times that nothing came for more than a second, since the start.
+    pub stalls: u64,
     /// Pictures or packets that were damaged, since the start.
     pub errors: u64,
     /// Times the source was opened again, since the start.
@@ -98,6 +122,37 @@ pub struct SourceStatus {
     pub restarts: u64,
     /// Of a tap on capture devices.
     pub capture: Option<CaptureStatus>,
+    /// Sound against picture by a line-up signal, ms; positive: sound late.
+    pub offset_ms: Option<f64>,
+    /// How much longer sound waits than the picture of the same time stamp, ms.
+    pub skew_ms: Option<f64>,
+    /// How fast the stamps of sound drift against those of the picture, ppm; positive: sound late.
+    pub drift_ppm: Option<f64>,
+    /// Against the source before the encoder.
+    pub pair: Option<PairStatus>,
+}
+
+/// How a source compares with the one before its encoder. What could not be measured is absent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PairStatus {
+    /// That source.
+    pub with: SourceId,
+    /// From its arrival to this one's, ms.
+    pub latency_ms: Option<f64>,
+    /// What the encoder adds, ms; positive: sound late.
+    pub offset_ms: Option<f64>,
+    /// Loudness that it adds, dB.
+    pub level_db: Option<f64>,
+    /// Likeness of the pictures, 0 to 1.
+    pub quality: Option<f64>,
+    /// Pictures that were left out, since the start.
+    pub missing: u64,
+    /// Pictures that were shown again, since the start.
+    pub repeated: u64,
+    /// Why the picture is not measured.
+    pub no_picture: Option<&'static str>,
+    /// Why the sound is not measured.
+    pub no_sound: Option<&'static str>,
 }
 
 impl Default for SourceStatus {
@@ -114,10 +169,20 @@ impl Default for SourceStatus {
             true_peak_dbtp: None,
             frames: 0,
             looked_at: 0,
+            fps_expected: None,
+            dropped: 0,
+            repeated: 0,
+            late: 0,
+            lag: Duration::ZERO,
+            stalls: 0,
             errors: 0,
             reconnects: 0,
             restarts: 0,
             capture: None,
+            offset_ms: None,
+            skew_ms: None,
+            drift_ppm: None,
+            pair: None,
         }
     }
 }

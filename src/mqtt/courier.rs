@@ -4,6 +4,7 @@
 use super::Settings;
 use super::backoff::Backoff;
 use super::link::{Heard, Link, Options};
+use super::news::{Counters, Event};
 use super::session::{Act, Down, Limits, Outcome, Session};
 use crate::ids::{BootId, DeviceId};
 use crate::outbox::{Entry, Now, Outbox, Outgoing};
@@ -11,6 +12,7 @@ use crate::time::{Clock, Mono};
 use crate::wire::{Message, Qos, Topics};
 use std::collections::VecDeque;
 use std::future::pending;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -39,67 +41,6 @@ pub struct Identity {
     pub seed: u64,
 }
 
-/// News of the link and the outbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The broker accepted connection number `conn`.
-    Connected {
-        /// As in `status`.
-        conn: u64,
-    },
-    /// The connection ended or could not be made.
-    Disconnected {
-        /// Why.
-        reason: String,
-    },
-    /// A message came.
-    Incoming {
-        /// Its topic.
-        topic: String,
-        /// Its content.
-        payload: Vec<u8>,
-        /// Whether the broker had kept it from earlier.
-        retained: bool,
-        /// How long it is still wanted, where its sender said so.
-        fresh_for: Option<Duration>,
-    },
-    /// Messages are kept in memory only, and why; `None`: on disk again.
-    Storage {
-        /// Why.
-        trouble: Option<String>,
-    },
-    /// The broker refused this spooled message for good.
-    Refused {
-        /// Its number.
-        seq: u64,
-    },
-    /// Another device uses our client id. We wait, and come back with a suffix to it.
-    IdentityConflict,
-}
-
-/// How it goes, for `health`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Whether the broker can be reached now.
-    pub connected: bool,
-    /// How long the connection has lasted.
-    pub connected_for: Option<Duration>,
-    /// Connections after the first, since the start.
-    pub reconnects: u64,
-    /// From sending the last acknowledged message to its acknowledgement.
-    pub rtt: Option<Duration>,
-    /// What the broker has against us, if anything: "not authorised to publish".
-    pub complaint: Option<&'static str>,
-    /// What waits in the outbox, and what it gave up.
-    pub outbox: crate::outbox::Counters,
-    /// Why messages are kept in memory only, if they are.
-    pub trouble: Option<String>,
-    /// Passing messages (QoS 0) dropped without a connection.
-    pub passing_dropped: u64,
-    /// Retained messages that the broker does not take.
-    pub retained_refused: u64,
-}
-
 type StatusBody = Box<dyn Fn(&str, u64) -> Vec<u8> + Send>;
 
 enum State {
@@ -111,6 +52,8 @@ enum State {
     Linked {
         link: Box<Link>,
         conn: u64,
+        /// The folder of the pair that is offered.
+        pair: Option<PathBuf>,
         /// When the broker accepted.
         since: Option<Mono>,
     },
@@ -221,6 +164,26 @@ impl Courier {
             trouble: self.outbox.trouble().map(str::to_owned),
             passing_dropped: self.passing_dropped,
             retained_refused: self.session.refused(),
+        }
+    }
+
+    /// Offers the pair in `folder` (see `Tls::pair`) from the next connection on.
+    pub fn offer(&mut self, folder: &Path) {
+        if let Some(tls) = self.settings.as_mut().and_then(|settings| settings.tls.as_mut()) {
+            tls.pair = Some(folder.to_owned());
+        }
+    }
+
+    /// Gives up the connection and makes another one at once. The will stays: should that fail, the broker tells.
+    pub fn reconnect(&mut self) {
+        let now = self.clock.mono();
+        if let State::Linked { .. } = self.state {
+            let outcome = self.session.disconnected(&Down::Ended, now);
+            settle(&mut self.outbox, &mut self.news, outcome);
+        }
+        if !matches!(self.state, State::Off) {
+            self.backoff.reset();
+            self.state = State::Waiting { until: now };
         }
     }
 
@@ -350,8 +313,9 @@ impl Courier {
             filters: [vec![self.identity.topics.commands()], self.identity.listen.clone()].concat(),
             own: will.topic.clone(),
         };
+        let pair = settings.tls.as_ref().and_then(|tls| tls.pair.clone());
         let link = Link::start(settings, options, Arc::clone(&self.clock));
-        self.state = State::Linked { link: Box::new(link), conn, since: None };
+        self.state = State::Linked { link: Box::new(link), conn, pair, since: None };
         self.note_own(&will);
     }
 
@@ -423,9 +387,9 @@ impl Courier {
     }
 
     fn connected(&mut self, limits: Limits, now: Mono) {
-        let State::Linked { conn, since, .. } = &mut self.state else { return };
+        let State::Linked { conn, pair, since, .. } = &mut self.state else { return };
         *since = Some(now);
-        let conn = *conn;
+        let (conn, pair) = (*conn, pair.clone());
         self.connections += 1;
         let birth = match self.emptying {
             true => Message::emptying(&self.identity.topics.status()),
@@ -433,7 +397,7 @@ impl Courier {
         };
         self.note_own(&birth);
         self.session.connected(limits, birth);
-        self.news.push_back(Event::Connected { conn });
+        self.news.push_back(Event::Connected { conn, pair });
     }
 
     fn down(&mut self, why: &Down, now: Mono) {

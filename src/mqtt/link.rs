@@ -236,6 +236,7 @@ impl Runner {
                     self.pass_on(came).await;
                 }
                 drop(self.events);
+                let down = with_fault(down, tunnel.fault());
                 if down == Down::Ended {
                     tunnel.drained(FAREWELL_MAX).await;
                 }
@@ -296,6 +297,15 @@ impl Runner {
             }
             Came::In(None) | Came::Ended | Came::Nothing => {}
         }
+    }
+}
+
+/// An end with what TLS had to say about it.
+fn with_fault(down: Down, fault: Option<&str>) -> Down {
+    match (down, fault) {
+        (Down::Lost(text), Some(fault)) => Down::Lost(format!("{text}: {fault}")),
+        (Down::Unreachable(text), Some(fault)) => Down::Unreachable(format!("{text}: {fault}")),
+        (down, _) => down,
     }
 }
 

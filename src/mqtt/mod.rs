@@ -4,10 +4,12 @@ mod backoff;
 mod courier;
 mod link;
 mod mend;
+mod news;
 mod retained;
 mod session;
 mod tls;
 mod tunnel;
+pub mod visit;
 
 #[cfg(test)]
 mod broker;
@@ -18,7 +20,9 @@ mod session_tests;
 #[cfg(test)]
 mod tests;
 
-pub use courier::{Counters, Courier, Event, Identity};
+pub use backoff::Backoff;
+pub use courier::{Courier, Identity};
+pub use news::{Counters, Event};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -64,4 +68,8 @@ pub struct Tls {
     pub ca: Option<PathBuf>,
     /// Our certificate and its key.
     pub identity: Option<(PathBuf, PathBuf)>,
+    /// Without `identity`: the folder of the pair that this box made itself, where it holds one.
+    pub pair: Option<PathBuf>,
+    /// File with the last good time, see [`crate::identity::now_s`].
+    pub kept_time: Option<PathBuf>,
 }

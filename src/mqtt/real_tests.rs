@@ -34,14 +34,21 @@ impl Authority {
 
     /// Certificate and key, PEM.
     fn sign(&self, name: &str) -> (rcgen::Certificate, rcgen::KeyPair) {
+        self.sign_for(name, 0..4_000_000_000)
+    }
+
+    /// With a life from the first to the second of these, Unix seconds.
+    fn sign_for(&self, name: &str, life: std::ops::Range<i64>) -> (rcgen::Certificate, rcgen::KeyPair) {
         let key = rcgen::KeyPair::generate().unwrap();
-        let parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let at = |unix_s: i64| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(unix_s as u64);
+        (parameters.not_before, parameters.not_after) = (at(life.start), at(life.end));
         (parameters.signed_by(&key, &self.issuer).unwrap(), key)
     }
 }
 
 /// A TLS server that wants a client certificate of `authority` and passes everything on to `port`.
-async fn tls_door(authority: &Authority, port: u16) -> u16 {
+async fn tls_door(authority: &Authority, port: u16, life: std::ops::Range<i64>) -> u16 {
     use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = rustls::RootCertStore::empty();
@@ -49,7 +56,7 @@ async fn tls_door(authority: &Authority, port: u16) -> u16 {
     let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
         .build()
         .unwrap();
-    let (certificate, key) = authority.sign("localhost");
+    let (certificate, key) = authority.sign_for("localhost", life);
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -77,7 +84,7 @@ async fn mutual_tls_works_and_strangers_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (authority, stranger) = (Authority::new(), Authority::new());
     let broker = Broker::start(|_| Script::default()).await;
-    let door = tls_door(&authority, broker.port).await;
+    let door = tls_door(&authority, broker.port, 0..4_000_000_000).await;
     let ca = write(folder.path(), "ca.pem", &authority.certificate.pem());
     let other = write(folder.path(), "other.pem", &stranger.certificate.pem());
     let (certificate, key) = authority.sign("pk-000000000000");
@@ -85,11 +92,11 @@ async fn mutual_tls_works_and_strangers_are_refused() {
     let key = write(folder.path(), "key.pem", &key.serialize_pem());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cases = [
-        (Tls { ca: Some(other), identity: None }, "localhost", Some("TLS handshake: invalid peer certificate")),
-        (Tls { ca: Some(ca.clone()), identity: None }, "127.0.0.1", Some("invalid peer certificate")),
-        (Tls { ca: Some("/nowhere".into()), identity: None }, "localhost", Some("/nowhere: ")),
-        (Tls { ca: Some(ca.clone()), identity: None }, "localhost", Some("")),
-        (Tls { ca: Some(ca), identity: Some((certificate, key)) }, "localhost", None),
+        (Tls { ca: Some(other), ..Tls::default() }, "localhost", Some("TLS handshake: invalid peer certificate")),
+        (Tls { ca: Some(ca.clone()), ..Tls::default() }, "127.0.0.1", Some("invalid peer certificate")),
+        (Tls { ca: Some("/nowhere".into()), ..Tls::default() }, "localhost", Some("/nowhere: ")),
+        (Tls { ca: Some(ca.clone()), ..Tls::default() }, "localhost", Some("")),
+        (Tls { ca: Some(ca), identity: Some((certificate, key)), ..Tls::default() }, "localhost", None),
     ];
     for (tls, host, refused) in cases {
         let settings = Settings { host: host.to_owned(), tls: Some(tls), ..settings(door, folder.path()) };
@@ -105,6 +112,57 @@ async fn mutual_tls_works_and_strangers_are_refused() {
         } else {
             drive(&mut courier, Duration::from_secs(20), emptied).await;
             check_arrivals(&broker.seen().arrived, 200);
+        }
+    }
+}
+
+/// A box without a battery-backed clock, before its time was set.
+struct Unset;
+
+impl Clock for Unset {
+    fn mono(&self) -> crate::time::Mono {
+        SystemClock.mono()
+    }
+    fn wall(&self) -> crate::time::Wall {
+        crate::time::Wall { unix_ms: 40_000, synced: false }
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_says_1970_trusts_what_is_valid_and_nothing_else() {
+    const DAY: i64 = 86_400;
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let broker = Broker::start(|_| Script::default()).await;
+    let ca = write(folder.path(), "ca.pem", &authority.certificate.pem());
+    let (certificate, key) = authority.sign("pk-000000000000");
+    let certificate = write(folder.path(), "cert.pem", &certificate.pem());
+    let key = write(folder.path(), "key.pem", &key.serialize_pem());
+    let clock: Arc<dyn Clock> = Arc::new(Unset);
+    let built = crate::identity::now_s(clock.wall(), None);
+    let cases = [
+        (built - 30 * DAY..built + 60 * DAY, None, None),
+        (built - 60 * DAY..built - DAY, None, Some("certificate expired")),
+        (built + DAY..built + 60 * DAY, None, Some("certificate not valid yet")),
+        // With the time of the last run.
+        (built + DAY..built + 60 * DAY, Some(built + 2 * DAY), None),
+        (built + DAY..built + 60 * DAY, Some(built + 61 * DAY), Some("certificate expired")),
+    ];
+    for (life, kept, refused) in cases {
+        let door = tls_door(&authority, broker.port, life.clone()).await;
+        let kept_time = kept.map(|kept| write(folder.path(), "time", &format!("{kept}\n")));
+        let identity = Some((certificate.clone(), key.clone()));
+        let tls = Tls { ca: Some(ca.clone()), identity, kept_time, pair: None };
+        let settings = Settings { host: "localhost".to_owned(), tls: Some(tls), ..settings(door, folder.path()) };
+        let fake = outbox::tests::Fake::default();
+        let mut courier = start(Some(settings), Box::new(fake.storage()), Arc::clone(&clock));
+        let event = timeout(Duration::from_secs(20), courier.next()).await.unwrap();
+        match refused {
+            None => assert!(matches!(event, Event::Connected { .. }), "{life:?} {kept:?}: {event:?}"),
+            Some(text) => {
+                let said = matches!(&event, Event::Disconnected { reason } if reason.contains(text));
+                assert!(said, "{life:?} {kept:?}: {event:?}");
+            }
         }
     }
 }

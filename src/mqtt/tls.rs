@@ -2,6 +2,8 @@
 //! without a restart.
 
 use super::Tls;
+use super::visit::Secured;
+use crate::identity::{self, Pair};
 use crate::time::Clock;
 use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject;
@@ -15,8 +17,6 @@ use std::time::Duration;
 /// Where distributions keep the authorities that they trust: Debian and OpenEmbedded, Fedora, Alpine.
 const SYSTEM_BUNDLES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
-/// 2026-11-01, when this was written: a build that tells no time is not older.
-const EARLIEST_BUILD_S: u64 = 1_793_491_200;
 
 /// Why there can be no TLS.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +37,11 @@ pub enum Error {
     Settings(#[source] rustls::Error),
 }
 
-/// Never earlier than the build: a box without a battery-backed clock starts in 1970, when no certificate is valid yet.
-/// Certificates are checked all the same.
-pub struct FloorTime(pub Arc<dyn Clock>);
+/// The time by which certificates are judged: a box without a battery-backed clock starts in 1970.
+struct FloorTime {
+    clock: Arc<dyn Clock>,
+    kept: Option<PathBuf>,
+}
 
 impl fmt::Debug for FloorTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,31 +51,42 @@ impl fmt::Debug for FloorTime {
 
 impl TimeProvider for FloorTime {
     fn current_time(&self) -> Option<UnixTime> {
-        let wall_s = u64::try_from(self.0.wall().unix_ms / 1000).unwrap_or(0);
-        Some(UnixTime::since_unix_epoch(Duration::from_secs(wall_s.max(built_s()))))
+        let now_s = identity::now_s(self.clock.wall(), self.kept.as_deref());
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now_s).unwrap_or(0))))
     }
-}
-
-/// When this program was built: reproducible builds say so.
-fn built_s() -> u64 {
-    option_env!("SOURCE_DATE_EPOCH").and_then(|text| text.parse().ok()).unwrap_or(0).max(EARLIEST_BUILD_S)
 }
 
 /// What `tls` says, read from its files.
 pub fn client_config(tls: &Tls, clock: Arc<dyn Clock>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_details(provider, Arc::new(FloorTime(clock)))
-        .with_safe_default_protocol_versions()
-        .map_err(Error::Settings)?
-        .with_root_certificates(authorities(tls.ca.as_deref())?);
-    match &tls.identity {
+    let made = tls.pair.as_deref().filter(|_| tls.identity.is_none()).map(Pair::at).filter(Pair::is_whole);
+    let brought = made.as_ref().map(Pair::ca).filter(|path| path.exists());
+    let builder =
+        ClientConfig::builder_with_details(provider, Arc::new(FloorTime { clock, kept: tls.kept_time.clone() }))
+            .with_safe_default_protocol_versions()
+            .map_err(Error::Settings)?
+            .with_root_certificates(authorities(tls.ca.as_deref().or(brought.as_deref()))?);
+    match tls.identity.clone().or_else(|| made.map(|pair| (pair.cert(), pair.key()))) {
         None => Ok(builder.with_no_client_auth()),
         Some((certificate, key)) => {
-            let chain = certificates(certificate)?;
-            let key = PrivateKeyDer::from_pem_file(key).map_err(|error| of_file(key, &error))?;
+            let chain = certificates(&certificate)?;
+            let key = PrivateKeyDer::from_pem_file(&key).map_err(|error| of_file(&key, &error))?;
             builder.with_client_auth_cert(chain, key).map_err(Error::Settings)
         }
     }
+}
+
+/// What a connection came to.
+pub fn secured(connection: &rustls::ClientConnection) -> Secured {
+    let version = match connection.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_3) => "1.3",
+        Some(rustls::ProtocolVersion::TLSv1_2) => "1.2",
+        _ => "of an unknown version",
+    };
+    let certificate = connection.peer_certificates().and_then(|chain| chain.first());
+    let parsed = certificate.and_then(|certificate| x509_parser::parse_x509_certificate(certificate).ok());
+    let not_after = parsed.map(|(_, certificate)| certificate.validity().not_after.timestamp().saturating_mul(1000));
+    Secured { version, not_after }
 }
 
 fn authorities(file: Option<&Path>) -> Result<rustls::RootCertStore, Error> {
@@ -113,16 +126,8 @@ mod tests {
     }
 
     #[test]
-    fn time_is_never_before_the_build() {
-        let seconds = |unix_ms| FloorTime(Arc::new(At(unix_ms))).current_time().unwrap().as_secs();
-        assert_eq!(seconds(0), built_s());
-        assert_eq!(seconds(-5), built_s());
-        assert_eq!(seconds(4_000_000_000_000), 4_000_000_000);
-    }
-
-    #[test]
     fn a_wrong_file_is_named() {
-        let tls = Tls { ca: Some("/nowhere/ca.pem".into()), identity: None };
+        let tls = Tls { ca: Some("/nowhere/ca.pem".into()), ..Tls::default() };
         let error = client_config(&tls, Arc::new(At(0))).unwrap_err();
         assert!(error.to_string().starts_with("/nowhere/ca.pem: "), "{error}");
     }

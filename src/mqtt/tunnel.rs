@@ -2,14 +2,15 @@
 //! it sets neither nodelay nor a limit for unacknowledged bytes.
 
 use super::mend::Mender;
+use super::visit::Secured;
 use super::{Settings, tls};
 use crate::time::Clock;
 use rustls::pki_types::ServerName;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy};
 use tokio::net::{TcpStream, UnixListener, UnixStream, lookup_host};
@@ -72,23 +73,31 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 pub struct Tunnel {
     path: PathBuf,
     task: JoinHandle<()>,
+    fault: Arc<OnceLock<String>>,
 }
 
 impl Tunnel {
     /// Connects to the broker, then opens the socket at `path`.
     pub async fn open(settings: &Settings, path: PathBuf, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        let upstream = connect(settings, clock).await?;
+        let (upstream, _) = connect(settings, clock).await?;
         let listener = listen(&path).map_err(|source| Error::Socket { path: path.clone(), source })?;
-        let door = path.clone();
+        let (door, fault) = (path.clone(), Arc::new(OnceLock::new()));
+        let told = Arc::clone(&fault);
         let task = tokio::spawn(async move {
             if let Ok((inside, _)) = listener.accept().await {
                 // One connection each: nobody else can come in.
                 drop(listener);
                 let _ = std::fs::remove_file(door);
-                carry(inside, upstream).await;
+                carry(inside, upstream, &told).await;
             }
         });
-        Ok(Self { path, task })
+        Ok(Self { path, task, fault })
+    }
+
+    /// What TLS said at the end: with its version 1.3 the broker refuses our certificate only after the handshake, and the
+    /// client library hears of an end alone.
+    pub fn fault(&self) -> Option<&str> {
+        self.fault.get().map(String::as_str)
     }
 
     /// Waits until all that was written has gone to the broker and both sides closed.
@@ -105,7 +114,7 @@ impl Drop for Tunnel {
 }
 
 /// Passes everything on until both sides have closed. How it ended is told by the client library, whose socket closes.
-async fn carry(mut inside: UnixStream, upstream: Box<dyn Stream>) {
+async fn carry(mut inside: UnixStream, upstream: Box<dyn Stream>, fault: &OnceLock<String>) {
     let (mut inside_read, mut inside_write) = inside.split();
     let (mut broker_read, mut broker_write) = tokio::io::split(upstream);
     let up = async {
@@ -115,7 +124,18 @@ async fn carry(mut inside: UnixStream, upstream: Box<dyn Stream>) {
     let down = async {
         let mut mender = Mender::default();
         let mut bytes = [0; 4096];
-        while let Ok(count @ 1..) = broker_read.read(&mut bytes).await {
+        loop {
+            let count = match broker_read.read(&mut bytes).await {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) => {
+                    // What TLS says; that the peer is gone the client library tells.
+                    if error.kind() == io::ErrorKind::InvalidData {
+                        let _ = fault.set(error.to_string());
+                    }
+                    break;
+                }
+            };
             if inside_write.write_all(&mender.mend(&bytes[..count])).await.is_err() {
                 break;
             }
@@ -142,16 +162,19 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Box<dyn Stream>, Error> {
+/// A line to the broker, and how it is secured.
+pub async fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> Result<(Box<dyn Stream>, Option<Secured>), Error> {
     // Before the network is asked: a wrong file is a mistake that stays.
     let config = settings.tls.as_ref().map(|tls| tls::client_config(tls, clock)).transpose()?;
     let tcp = connect_tcp(settings).await?;
-    let Some(config) = config else { return Ok(Box::new(tcp)) };
+    let Some(config) = config else { return Ok((Box::new(tcp), None)) };
     let name = ServerName::try_from(settings.host.clone()).map_err(|_| Error::ServerName(settings.host.clone()))?;
     let handshake = TlsConnector::from(Arc::new(config)).connect(name, tcp);
     let late = || io::Error::new(io::ErrorKind::TimedOut, "no answer");
     let stream = timeout(HANDSHAKE_MAX, handshake).await.map_err(|_| Error::Handshake(late()))?;
-    Ok(Box::new(stream.map_err(Error::Handshake)?))
+    let stream = stream.map_err(Error::Handshake)?;
+    let secured = tls::secured(stream.get_ref().1);
+    Ok((Box::new(stream), Some(secured)))
 }
 
 /// Tries all addresses of the host, in the resolver's order.

@@ -310,8 +310,9 @@ fn reopened(files: &BTreeMap<String, Vec<u8>>, waiting: &BTreeSet<u64>, fail: Op
     }
     let mut used = waiting.clone();
     let mut acknowledged: BTreeSet<u64> = BTreeSet::new();
-    // A folder that cannot be opened ends the program; systemd starts it anew.
-    if let Ok(mut outbox) = Outbox::open(&settings(64 << 10), Box::new(fake.storage()), boot(), at(100)) {
+    {
+        let opened = Outbox::open(&settings(64 << 10), Box::new(fake.storage()), boot(), at(100));
+        let mut outbox = opened.unwrap_or_else(|error| panic!("{fail:?}: a disk that fails is no end: {error}"));
         let seq = outbox.next_seq();
         assert!(!used.contains(&seq), "{fail:?}: number {seq} again");
         outbox.push(entry(seq, "new", Step::Raised, at(100)), at(100));

@@ -2,6 +2,7 @@
 
 use super::record::SEQ_MAX;
 use super::storage::Storage;
+use crate::time::Wall;
 use std::io;
 
 const NAME: &str = "cursor";
@@ -36,6 +37,13 @@ impl Cursor {
         let second = bytes.get(SLOT_BYTES as usize..).unwrap_or_default();
         let slots = [Self::decode(&bytes), Self::decode(second)];
         Ok(slots.into_iter().flatten().max_by_key(|slot| slot.generation).unwrap_or_default())
+    }
+
+    /// In place of one that cannot be read: newer than any that was written, and above all numbers that were given out, as
+    /// long as there was less than one message per second since 1970.
+    pub fn after_loss(wall: Wall) -> Self {
+        let seconds = u64::try_from(wall.unix_ms / 1000).unwrap_or(0);
+        Self { generation: (1 << 48) + seconds, next: seconds, ..Self::default() }
     }
 
     /// Writes the other slot; returns when it is on disk.

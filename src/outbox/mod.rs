@@ -57,6 +57,8 @@ const HEADROOM: Room = Room { bytes: 64 << 20, inodes: 100 };
 const REPLAYED_AFTER: Duration = Duration::from_secs(60);
 /// Numbers set aside when the log cannot tell any more which ones were used; more than a segment has room for.
 const RESERVE: u64 = 4096;
+/// The same when no segment could be seen: more than all that the largest outbox has room for.
+const RESERVE_ALL: u64 = 1 << 17;
 
 /// Where the outbox lives and how much it may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,8 +185,8 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Opens the outbox and finds what a former run left. A disk that is full, read-only or failing is no error: see
-    /// [`Outbox::trouble`].
+    /// Opens the outbox and finds what a former run left. A disk that is full, read-only or failing is no error: what it
+    /// gives out counts, what it does not waits for the next start; see [`Outbox::trouble`].
     pub fn open(settings: &Settings, storage: Box<dyn Storage>, boot: BootId, now: Now) -> Result<Self, Error> {
         // Small limits are for tests: enough segments to have something to remove.
         let segment_bytes = SEGMENT_BYTES.min(settings.bytes_max / 16);
@@ -212,7 +214,14 @@ impl Outbox {
             refused: 0,
         };
         let unusable = |source| Error::Folder { folder: settings.folder.clone(), source };
-        outbox.load().map_err(unusable)?;
+        match outbox.load(now) {
+            Ok(None) => {}
+            Ok(Some(trouble)) => {
+                outbox.degrade(&trouble.to_string(), now);
+                return Ok(outbox);
+            }
+            Err(error) => return Err(unusable(error)),
+        }
         // A run that was killed may have left messages that the kernel has and the disk has not: they must not be
         // handed out before they are there.
         match outbox.log.sync().and_then(|()| outbox.write_cursor(now)) {
@@ -392,9 +401,19 @@ impl Outbox {
         None
     }
 
-    fn load(&mut self) -> io::Result<()> {
-        let names = self.log.storage().open()?;
-        self.cursor = Cursor::load(self.log.storage())?;
+    /// Reads what there is. `Some`: the disk does not even say what there is, so nothing may be written yet.
+    fn load(&mut self, now: Now) -> io::Result<Option<io::Error>> {
+        let (names, trouble) = match self.log.storage().open() {
+            Ok(names) => (names, None),
+            Err(error) if is_of_the_medium(&error) => (Vec::new(), Some(error)),
+            Err(error) => return Err(error),
+        };
+        let (cursor, lost) = match Cursor::load(self.log.storage()) {
+            Ok(cursor) => (cursor, None),
+            Err(error) if is_of_the_medium(&error) => (Cursor::after_loss(now.wall), Some(error)),
+            Err(error) => return Err(error),
+        };
+        self.cursor = cursor;
         let (mut acked, mut highest) = (self.cursor.acked, 0);
         let (queue, open, boot) = (&mut self.queue, &mut self.open, &self.boot);
         let cut = self.log.scan(&names, |log, place, record| {
@@ -418,7 +437,23 @@ impl Outbox {
             self.settled_max = acked;
             self.next += RESERVE * unread;
         }
-        Ok(())
+        if trouble.is_some() {
+            self.settled_max = acked;
+            self.next += RESERVE_ALL;
+        }
+        if let Some(error) = lost {
+            tracing::warn!(%error, "outbox: the disk does not give out the cursor; some messages may come twice");
+            self.next = self.cursor.next.max(highest + RESERVE);
+            if trouble.is_none() {
+                // Both halves are written anew (the second with what follows a start), which mends a bad sector.
+                self.cursor.next = self.next;
+                self.cursor.acked = self.queue.keys().next().copied().unwrap_or(self.next).min(self.settled_max);
+                if let Err(error) = self.cursor.store(self.log.storage()) {
+                    return Ok(Some(error));
+                }
+            }
+        }
+        Ok(trouble)
     }
 }
 

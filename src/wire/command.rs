@@ -1,6 +1,6 @@
 //! Commands to this device and the replies to them (contract, mqtt).
 
-use super::{Made, encoded, head::Head, rounded};
+use super::{Made, cut, encoded, head::Head, rounded};
 use crate::ids::SourceId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,12 @@ const SPAN_MAX_S: u64 = 86_400;
 /// Time to confirm a configuration: less nobody can keep, more and a box stays lost for too long.
 const CONFIRM_S: std::ops::RangeInclusive<u64> = 10..=3_600;
 const CONFIRM_DEFAULT_S: u64 = 600;
+/// Time to walk to a rack.
+const IDENTIFY_DEFAULT_S: u64 = 60;
+const IDENTIFY_MAX_S: u64 = 3_600;
+/// Time that the broker has to accept a new certificate.
+const TRIAL_S: std::ops::RangeInclusive<u64> = 10..=3_600;
+const TRIAL_DEFAULT_S: u64 = 300;
 /// Longest text that a reply carries.
 const TEXT_BYTES_MAX: usize = 4 << 10;
 
@@ -51,10 +57,20 @@ pub enum Verb {
     Unmute(Option<SourceId>),
     /// `metrics` each second, of one source or all, for a time.
     Metrics(Option<SourceId>, Duration),
+    /// A fingerprint each second, of one source or all, for a time.
+    Fingerprint(Option<SourceId>, Duration),
     /// Another level of the log, for a time.
     LogLevel(String, Duration),
+    /// The box's light flashes, for a time.
+    Identify(Duration),
+    /// Detectors and the parts that alerts need are tried.
+    SelfTest,
+    /// A support archive, in pieces.
+    Bundle,
     /// The daemon starts anew.
     Restart,
+    /// The machine starts anew.
+    Reboot,
     /// The settings that stand.
     ConfigGet,
     /// A new layer of the configuration, which falls back unless confirmed in time.
@@ -75,25 +91,43 @@ pub enum Verb {
         /// Also when it is not newer than what runs.
         force: bool,
     },
-    /// Known, but this box has nothing that could do it; why.
-    Unsupported(&'static str),
+    /// A new key and its signing request.
+    RotateCert {
+        /// Also where a key waits for its certificate already.
+        fresh: bool,
+    },
+    /// The certificate for that key, on trial.
+    InstallCert {
+        /// The device's own and its issuers, PEM.
+        cert: String,
+        /// Authorities that may have signed the broker's, PEM; `None`: as until now.
+        ca: Option<String>,
+        /// How long the broker has to accept it.
+        within: Duration,
+    },
 }
 
 /// Names of commands that this version does.
-pub const COMMANDS: [&str; 13] = [
+pub const COMMANDS: [&str; 19] = [
     "health",
     "snapshot",
     "ack",
     "mute",
     "unmute",
     "metrics",
+    "fingerprint",
     "log-level",
+    "identify",
+    "selftest",
+    "bundle",
     "restart",
+    "reboot",
     "config-get",
     "config-set",
     "config-confirm",
     "config-rollback",
     "update",
+    "rotate-cert",
 ];
 
 /// Why a command is not understood.
@@ -155,16 +189,6 @@ fn is_id(id: &str) -> bool {
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
-/// Whether the updater may be asked for this. It goes into a line of a file, so no control character.
-fn is_bundle(bundle: &str) -> bool {
-    let (url, plain) = (b"-._~:/?=&%+".as_slice(), b"-._".as_slice());
-    let web = bundle.starts_with("https://") || bundle.starts_with("http://");
-    let more = if web { url } else { plain };
-    (1..=512).contains(&bundle.len())
-        && bundle.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
-        && (web || (bundle.ends_with(".raucb") && !bundle.starts_with('.')))
-}
-
 /// How many values stand in each other, at the deepest.
 fn depth(body: &[u8]) -> usize {
     let (mut now, mut most, mut quoted, mut escaped) = (0_usize, 0, false, false);
@@ -192,6 +216,7 @@ fn verb(name: &str, args: &mut Args) -> Result<Verb, Wrong> {
         "mute" => Verb::Mute(args.source()?, args.span()?),
         "unmute" => Verb::Unmute(args.source()?),
         "metrics" => Verb::Metrics(args.source()?, args.span()?),
+        "fingerprint" => Verb::Fingerprint(args.source()?, args.span()?),
         "log-level" => {
             let level = args.text("level")?.ok_or_else(|| missing("level"))?;
             if !["error", "warn", "info", "debug", "trace"].contains(&level.as_str()) {
@@ -199,7 +224,14 @@ fn verb(name: &str, args: &mut Args) -> Result<Verb, Wrong> {
             }
             Verb::LogLevel(level, args.span()?)
         }
+        "identify" => {
+            let seconds = args.number("for_s", 1..=IDENTIFY_MAX_S)?.unwrap_or(IDENTIFY_DEFAULT_S);
+            Verb::Identify(Duration::from_secs(seconds))
+        }
+        "selftest" => Verb::SelfTest,
+        "bundle" => Verb::Bundle,
         "restart" => Verb::Restart,
+        "reboot" => Verb::Reboot,
         "config-get" => Verb::ConfigGet,
         "config-set" => Verb::ConfigSet {
             layer: args.text("toml")?.ok_or_else(|| missing("toml"))?,
@@ -211,32 +243,24 @@ fn verb(name: &str, args: &mut Args) -> Result<Verb, Wrong> {
         "config-rollback" => Verb::ConfigRollback,
         "update" => {
             let bundle = args.text("bundle")?.ok_or_else(|| missing("bundle"))?;
-            if !is_bundle(&bundle) {
-                let text =
-                    "`bundle` must be the name of a file that ends in .raucb, without a folder, or an http(s) URL";
-                return Err(bad(text.to_owned()));
+            if !super::firmware::is_bundle(&bundle) {
+                return Err(bad(super::firmware::NO_BUNDLE.to_owned()));
             }
-            Verb::Update { bundle, force: args.flag("force")? }
+            Verb::Update { bundle, force: args.switch("force")? }
         }
-        _ => {
-            args.0.clear();
-            return unsupported(name);
-        }
+        "rotate-cert" => rotate(args)?,
+        _ => return Err(("unknown_command", format!("no such command; there are {}", COMMANDS.join(", ")))),
     };
     Ok(verb)
 }
 
-/// Commands of the contract that need what this box does not have.
-fn unsupported(name: &str) -> Result<Verb, Wrong> {
-    let why = match name {
-        "reboot" => "Picket may not restart the machine; `restart` starts Picket anew",
-        "bundle" => "support archives are made on the box: picket bundle",
-        "rotate-cert" => "certificates are renewed on the box: files that changed count from the next connection on",
-        "identify" => "no light is known on this box",
-        "selftest" => "`health` and `snapshot` tell how this box is doing",
-        _ => return Err(("unknown_command", format!("no such command; there are {}", COMMANDS.join(", ")))),
+/// Without a certificate a new key is wanted, with one it is brought.
+fn rotate(args: &mut Args) -> Result<Verb, Wrong> {
+    let Some(cert) = args.text("cert")? else {
+        return Ok(Verb::RotateCert { fresh: args.switch("new_key")? });
     };
-    Ok(Verb::Unsupported(why))
+    let within = args.number("within_s", TRIAL_S)?.unwrap_or(TRIAL_DEFAULT_S);
+    Ok(Verb::InstallCert { cert, ca: args.text("ca")?, within: Duration::from_secs(within) })
 }
 
 fn missing(name: &str) -> Wrong {
@@ -258,11 +282,11 @@ impl Args {
         }
     }
 
-    /// False when it is absent.
-    fn flag(&mut self, name: &str) -> Result<bool, Wrong> {
+    /// False where nothing is said.
+    fn switch(&mut self, name: &str) -> Result<bool, Wrong> {
         match self.0.remove(name) {
             None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(flag),
+            Some(Value::Bool(switch)) => Ok(switch),
             Some(_) => Err(bad(format!("`{name}` must be true or false"))),
         }
     }
@@ -402,15 +426,6 @@ impl Reply {
     }
 }
 
-/// As much of `text` as fits.
-fn cut(text: &str, bytes_max: usize) -> &str {
-    let mut end = text.len().min(bytes_max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -430,19 +445,13 @@ mod tests {
         let read = command("config-set", br#"{"id":"b","args":{"toml":""}}"#).expect("a command");
         let confirm_within = Duration::from_secs(600);
         assert_eq!(read.verb, Verb::ConfigSet { layer: String::new(), confirm_within });
-        assert!(matches!(
-            command("reboot", br#"{"id":"c","args":{"x":1}}"#),
-            Ok(Command { verb: Verb::Unsupported(_), .. })
-        ));
-        let update = |bundle: &str| {
-            command("update", format!("{{\"id\":\"d\",\"args\":{{\"bundle\":\"{bundle}\"}}}}").as_bytes())
-        };
-        let bundle = "picket-1.1.raucb".to_owned();
-        assert_eq!(update(&bundle).expect("a command").verb, Verb::Update { bundle, force: false });
-        assert!(update("https://example.org/a/b.raucb?x=1").is_ok());
-        for bad in ["", "../x.raucb", ".raucb", "a b.raucb", "ftp://x/y.raucb", "a.img", "http://x/\\ny"] {
-            assert_eq!(update(bad).expect_err("refused").code, "bad_argument", "{bad}");
-        }
+        let rotate = |args: &str| command("rotate-cert", format!("{{\"id\":\"r\",\"args\":{args}}}").as_bytes());
+        let verb = |args: &str| rotate(args).map(|command| command.verb);
+        assert_eq!(verb("{}"), Ok(Verb::RotateCert { fresh: false }));
+        assert_eq!(verb("{\"new_key\":true}"), Ok(Verb::RotateCert { fresh: true }));
+        let within = Duration::from_secs(300);
+        assert_eq!(verb("{\"cert\":\"x\"}"), Ok(Verb::InstallCert { cert: "x".to_owned(), ca: None, within }));
+        assert!(rotate("{\"cert\":\"x\",\"new_key\":true}").is_err() && rotate("{\"within_s\":9}").is_err());
         for name in COMMANDS {
             let read = command(name, br#"{"id":"c"}"#);
             assert!(

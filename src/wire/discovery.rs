@@ -2,7 +2,7 @@
 //! retained message (contract, mqtt). Its own format, so without the fields that our bodies begin with.
 
 use super::command::BODY_BYTES_MAX;
-use super::status::Device;
+use super::info::Device;
 use super::{Message, Qos, Topics, encoded};
 use crate::ids::SourceId;
 use serde_json::{Map, Value, json};

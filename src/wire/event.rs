@@ -2,6 +2,7 @@
 
 use super::{MINOR_VERSION, Made, Topics, rfc3339, rounded};
 use crate::alert::{Alert, ClearedBy, Transition};
+use crate::detect::Defect;
 use crate::ids::{BootId, DeviceId};
 use crate::time::{Mono, Wall};
 use schemars::JsonSchema;
@@ -71,6 +72,9 @@ pub(super) struct EventBody<'a> {
     /// 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     confidence: Option<f64>,
+    /// `av_sync` only; positive: sound late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset_ms: Option<f64>,
     /// x, y, w, h in pixels.
     #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<[u32; 4]>,
@@ -153,6 +157,7 @@ pub fn event(alert: &Alert, teller: &Teller<'_>) -> Vec<u8> {
         threshold: rounded(alert.threshold),
         unit: alert.unit,
         confidence: alert.confidence.map(rounded),
+        offset_ms: (alert.defect == Defect::AvSync).then(|| rounded(alert.value)),
         region: alert.region.map(|r| [r.x, r.y, r.w, r.h]),
         text: &alert.text,
         cleared_by: by.map(ClearedBy::name),
@@ -206,7 +211,7 @@ pub fn cleared_by_restart(last: &[u8], seq: u64, made: &Made) -> Option<Vec<u8>>
 mod tests {
     use super::*;
     use crate::alert::Evidence;
-    use crate::detect::{Defect, Region, Severity};
+    use crate::detect::{Region, Severity};
     use crate::ids::{IncidentIds, SourceId, StartCount};
     use crate::time::{MediaTime, Stamp};
 

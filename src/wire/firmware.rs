@@ -79,6 +79,20 @@ impl Firmware {
     }
 }
 
+/// What is said where [`is_bundle`] is false.
+pub(super) const NO_BUNDLE: &str =
+    "`bundle` must be the name of a file that ends in .raucb, without a folder, or an http(s) URL";
+
+/// Whether the updater may be asked for this. It goes into a line of a file, so no control character.
+pub(super) fn is_bundle(bundle: &str) -> bool {
+    let (url, plain) = (b"-._~:/?=&%+".as_slice(), b"-._".as_slice());
+    let web = bundle.starts_with("https://") || bundle.starts_with("http://");
+    let more = if web { url } else { plain };
+    (1..=512).contains(&bundle.len())
+        && bundle.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+        && (web || (bundle.ends_with(".raucb") && !bundle.starts_with('.')))
+}
+
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "firmware")]
 pub(super) struct FirmwareBody<'a> {
@@ -161,5 +175,15 @@ mod tests {
         // A person's update has no id; a word that nobody knows is no result.
         assert_eq!(Firmware::parse("updater=rauc\nlast_id=-\nlast_result=refused").last.and_then(|last| last.id), None);
         assert_eq!(Firmware::parse("updater=rauc\nlast_result=exploded").last, None);
+    }
+
+    #[test]
+    fn bundles_are_files_of_the_box_or_urls() {
+        for good in ["picket-1.1.raucb", "https://example.org/a/b.raucb?x=1", "http://10.0.2.2:8080/x"] {
+            assert!(is_bundle(good), "{good}");
+        }
+        for bad in ["", "../x.raucb", ".raucb", "a b.raucb", "ftp://x/y.raucb", "a.img", "http://x/\ny"] {
+            assert!(!is_bundle(bad), "{bad}");
+        }
     }
 }

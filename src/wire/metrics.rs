@@ -2,6 +2,7 @@
 
 use super::head::Head;
 use super::status::SourceState;
+use super::sync::{PairBody, SyncBody};
 use super::{Made, encoded, rounded};
 use crate::detect::{Observation, Presence};
 use schemars::JsonSchema;
@@ -40,6 +41,12 @@ pub(super) struct MetricsBody<'a> {
     /// True peak of the last 100 ms, dBTP.
     #[serde(skip_serializing_if = "Option::is_none")]
     true_peak_dbtp: Option<f64>,
+    /// Sound against picture, where something is known of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sync: Option<SyncBody>,
+    /// Against the source before the encoder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pair: Option<PairBody<'a>>,
     /// What each detector said last, by defect.
     measures: BTreeMap<&'static str, MeasureBody>,
 }
@@ -64,6 +71,13 @@ pub fn metrics(made: &Made, source: &SourceState, said: &[Observation]) -> Vec<u
         rms_dbfs: status.rms_dbfs.map(rounded),
         momentary_lufs: status.loudness.map(|loudness| rounded(loudness[0])),
         true_peak_dbtp: status.true_peak_dbtp.map(rounded),
-        measures: said.iter().map(|said| (said.defect.name(), measure(said))).collect(),
+        sync: SyncBody::of(status),
+        pair: status.pair.as_ref().map(PairBody::of),
+        // What could not be measured has no unit, and is not 0.
+        measures: said
+            .iter()
+            .filter(|said| !said.unit.is_empty())
+            .map(|said| (said.defect.name(), measure(said)))
+            .collect(),
     })
 }

@@ -1,21 +1,28 @@
 //! JSON Schemas of all messages, made from the types that are encoded: they cannot drift apart.
 
+use super::certificate::Provision;
 use super::command::ReplyBody;
+use super::compare::{Comparison, ReadingBody};
 use super::config::ConfigBody;
 use super::event::EventBody;
 use super::firmware::FirmwareBody;
+use super::fitness::FitnessReport;
+use super::health::HealthBody;
+use super::info::InfoBody;
+use super::log::LogBody;
 use super::metrics::MetricsBody;
 use super::probe::{ProbeChange, ProbeReport};
 use super::report::{BenchReport, Summary};
-use super::status::{HealthBody, InfoBody, StateBody, StatusBody};
+use super::status::{StateBody, StatusBody};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
 /// Names that [`schema`] knows.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 18] = [
     "event",
     "summary",
     "bench",
+    "broker_check",
     "probe",
     "probe_change",
     "status",
@@ -25,7 +32,11 @@ pub const NAMES: [&str; 13] = [
     "config_state",
     "firmware",
     "metrics",
+    "log",
     "reply",
+    "provision",
+    "reading",
+    "comparison",
 ];
 
 /// The JSON Schema (2020-12) of the message called `name`.
@@ -34,6 +45,7 @@ pub fn schema(name: &str) -> Option<Value> {
         "event" => of::<EventBody<'_>>(),
         "summary" => of::<Summary>(),
         "bench" => of::<BenchReport>(),
+        "broker_check" => of::<FitnessReport>(),
         "probe" => of::<ProbeReport>(),
         "probe_change" => of::<ProbeChange>(),
         "status" => of::<StatusBody<'_>>(),
@@ -43,7 +55,11 @@ pub fn schema(name: &str) -> Option<Value> {
         "config_state" => of::<ConfigBody<'_>>(),
         "firmware" => of::<FirmwareBody<'_>>(),
         "metrics" => of::<MetricsBody<'_>>(),
+        "log" => of::<LogBody<'_>>(),
         "reply" => of::<ReplyBody<'_>>(),
+        "provision" => of::<Provision>(),
+        "reading" => of::<ReadingBody>(),
+        "comparison" => of::<Comparison>(),
         _ => return None,
     })
 }

@@ -7,6 +7,7 @@ use crate::ids::{DeviceId, SourceId};
 pub struct Topics {
     root: String,
     images: String,
+    bundles: String,
     device: DeviceId,
 }
 
@@ -17,6 +18,7 @@ impl Topics {
         Self {
             root: format!("{before}picket/1/{device}"),
             images: format!("{before}picket-img/1/{device}"),
+            bundles: format!("{before}picket-bundle/1/{device}"),
             device: device.clone(),
         }
     }
@@ -61,9 +63,22 @@ impl Topics {
     pub fn firmware(&self) -> String {
         format!("{}/firmware", self.root)
     }
+    /// Lines of the log, when asked for.
+    pub fn log(&self) -> String {
+        format!("{}/log", self.root)
+    }
+    /// Below this the pieces of the support archive that the command `id` asked for, numbered from 0. Their root is one of
+    /// its own: who may see pictures need not read logs.
+    pub fn bundle(&self, id: &str) -> String {
+        format!("{}/{id}", self.bundles)
+    }
     /// What is measured of a source, when asked for.
     pub fn metrics(&self, source: &SourceId) -> String {
         format!("{}/src/{source}/metrics", self.root)
+    }
+    /// A source as fingerprints, when asked for.
+    pub fn fingerprint(&self, source: &SourceId) -> String {
+        format!("{}/src/{source}/fingerprint", self.root)
     }
     /// How a source is doing.
     pub fn state(&self, source: &SourceId) -> String {
@@ -91,6 +106,7 @@ mod tests {
         assert_eq!(topics.image(&source), "picket-img/1/pk-000000000000/sdi-1/last");
         let topics = Topics::new("acme/tv", &DeviceId::offline());
         assert_eq!(topics.status(), "acme/tv/picket/1/pk-000000000000/status");
+        assert_eq!(topics.bundle("a"), "acme/tv/picket-bundle/1/pk-000000000000/a");
         Ok(())
     }
 }

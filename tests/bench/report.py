@@ -44,6 +44,8 @@ def goals(found):
         ("JPEG frames through a store / one process", ">= 2.5", ">= 3.5", span(s["rows"]["JPEG frames through the store"]["ratio"], 1) if s else "not measured"),
         ("sound set / FFmpeg's chain", ">= 3 times", ">= 6 times",
          f"not comparable: silence alone takes {span(k['sound ms per s'])} ms per stereo second" if k else "not measured"),
+        ("two sources held against each other, ms for each second: found / searched for", "", "",
+         f"{span(k['pair ms per s'])} / {span(k['pair search ms per s'])}" if k and "pair ms per s" in k else "not measured"),
         ("reference, AVX2 and NEON agree bit for bit", "always", "always", "always (`src/kernels/tests.rs`, on both architectures in CI)"),
         ("bytes of whole frames copied after decoding", "0", "0", "0 for 8-bit planar pictures; others are converted (10 bits below)"),
         ("resident memory: one 1080p source / eight 720p sources, MiB", "", "", f"{m['one 1080p MiB']:.0f} / {m['eight 720p MiB']:.0f}" if m else "not measured"),

@@ -1,6 +1,7 @@
 //! One connection to the broker: connects again for ever, sends in order, keeps to the window of QoS 1.
 
 use crate::packets::{self, Heard, IN_FLIGHT_MAX};
+use picket::time::{Clock, Mono, SystemClock};
 use picket::wire::{Message, Qos};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -15,6 +16,14 @@ const PING_EVERY: Duration = Duration::from_secs(25);
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// A source address has some 28,000 ports; more connections take the next one of 127.0.0.0/8.
 const LINES_PER_ADDRESS: usize = 5000;
+/// MQTT 5, 4.13: another client took our session.
+const TAKEN_OVER: u8 = 0x8e;
+/// As `mqtt/session.rs`: three times within a minute, and one of both gives way (where the broker says that it was that,
+/// which Mosquitto 2.0.11 does not: there both go on taking each other's place) ...
+const TAKEOVERS_MAX: usize = 3;
+const TAKEOVERS_WITHIN: Duration = Duration::from_secs(60);
+/// ... for a time that is 5 min there and shorter here, and comes back with another client id.
+const CONFLICT_WAIT: Duration = Duration::from_secs(10);
 
 /// To a line.
 pub enum Order {
@@ -50,6 +59,7 @@ pub struct Line {
 /// Why a connection ended.
 enum Ended {
     Broken,
+    TakenOver,
     Cut(Duration),
     Over,
 }
@@ -58,6 +68,7 @@ impl Line {
     /// Until nobody gives orders any more and all is sent.
     pub async fn run(mut self) {
         let mut waiting: VecDeque<Message> = VecDeque::new();
+        let mut takeovers: VecDeque<Mono> = VecDeque::new();
         tokio::time::sleep(self.after).await;
         loop {
             let pause = match self.connected().await {
@@ -65,6 +76,19 @@ impl Line {
                     Ended::Broken => AGAIN_AFTER,
                     Ended::Cut(pause) => pause,
                     Ended::Over => return,
+                    Ended::TakenOver => {
+                        let now = SystemClock.mono();
+                        takeovers.push_back(now);
+                        takeovers.retain(|when| now.since(*when) <= TAKEOVERS_WITHIN);
+                        match takeovers.len() >= TAKEOVERS_MAX {
+                            true => {
+                                takeovers.clear();
+                                self.client = format!("{}-{:04x}", self.client, self.number);
+                                CONFLICT_WAIT
+                            }
+                            false => AGAIN_AFTER,
+                        }
+                    }
                 },
                 Err(reason) => {
                     let _ = self.news.send(News::Refused(reason));
@@ -99,26 +123,46 @@ impl Line {
 
     async fn talk(&mut self, mut stream: TcpStream, waiting: &mut VecDeque<Message>) -> Ended {
         let _ = self.news.send(News::Up(self.number));
+        // Not acknowledged yet, in order.
+        let mut in_flight: VecDeque<Message> = VecDeque::new();
+        let ended = self.exchange(&mut stream, waiting, &mut in_flight).await;
+        if !matches!(ended, Ended::Over) {
+            // Events are sent again, as from an outbox; documents come again by themselves.
+            in_flight
+                .into_iter()
+                .rev()
+                .filter(|message| !message.retain)
+                .for_each(|message| waiting.push_front(message));
+        }
+        ended
+    }
+
+    async fn exchange(
+        &mut self,
+        stream: &mut TcpStream,
+        waiting: &mut VecDeque<Message>,
+        in_flight: &mut VecDeque<Message>,
+    ) -> Ended {
         let (mut bytes, mut out) = (Vec::new(), Vec::new());
-        let (mut in_flight, mut id) = (0usize, 0u16);
+        let mut id = 0u16;
         let mut ping = tokio::time::interval(PING_EVERY);
         let mut over = false;
         loop {
             while let Some(message) = waiting.front() {
                 let counts = message.qos == Qos::AtLeastOnce;
-                if counts && in_flight >= IN_FLIGHT_MAX {
+                if counts && in_flight.len() >= IN_FLIGHT_MAX {
                     break;
                 }
-                in_flight += usize::from(counts);
                 id = id.checked_add(1).unwrap_or(1);
                 out.extend(packets::publish(message, id));
-                waiting.pop_front();
+                let message = waiting.pop_front();
+                in_flight.extend(message.filter(|_| counts));
             }
             if !out.is_empty() && stream.write_all(&out).await.is_err() {
                 return Ended::Broken;
             }
             out.clear();
-            if over && waiting.is_empty() && in_flight == 0 {
+            if over && waiting.is_empty() && in_flight.is_empty() {
                 return Ended::Over;
             }
             tokio::select! {
@@ -131,12 +175,13 @@ impl Line {
                     Ok(1..) => while let Some(heard) = packets::take(&mut bytes) {
                         match heard {
                             Heard::Puback => {
-                                in_flight = in_flight.saturating_sub(1);
+                                // Mosquitto acknowledges in order.
+                                in_flight.pop_front();
                                 let _ = self.news.send(News::Acked);
                             }
                             Heard::Disconnect { reason } => {
                                 let _ = self.news.send(News::Refused(reason));
-                                return Ended::Broken;
+                                return if reason == TAKEN_OVER { Ended::TakenOver } else { Ended::Broken };
                             }
                             _ => {}
                         }

@@ -1,6 +1,7 @@
 //! One device as the broker sees it. Every byte is made by `src/wire`.
 
 use crate::chance::Chance;
+use crate::ledger::{Kept, OneBox};
 use crate::scenes::{Pictures, SCENES};
 use crate::trouble::{self, Trouble};
 use picket::alert::{Alert, ClearedBy, Evidence, Settings, Transition};
@@ -9,8 +10,8 @@ use picket::health::{BoxHealth, Signal};
 use picket::ids::{BootId, DeviceId, IncidentIds, SourceId, StartCount};
 use picket::time::{MediaTime, Mono, Stamp, Wall};
 use picket::wire::{
-    self, BrokerHealth, BudgetHealth, Device as Identity, Info, Made, Message, OpenIncident, Qos, SourceState,
-    SpoolHealth, Teller, Topics,
+    self, BrokerHealth, BudgetHealth, CertHealth, Device as Identity, HealthParts, Info, Made, Message, OpenIncident,
+    Qos, SourceState, SpoolHealth, Teller, Topics,
 };
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, VecDeque};
@@ -64,7 +65,8 @@ pub struct Device {
     began: Mono,
     next_health: Mono,
     class_changed: bool,
-    clock_unset: bool,
+    /// A clock without battery that was never set.
+    pub clock_unset: bool,
     heat: f64,
     conn: u64,
     connected: Option<Mono>,
@@ -119,6 +121,27 @@ impl Device {
         }
     }
 
+    /// Another box with the same card: same identity, another boot.
+    pub fn copied(mut self) -> Self {
+        self.boot = BootId::from_kernel(&format!("{:08x}", 0xffff_ffff - self.chance.below(1 << 20)));
+        self.chance = Chance::new(self.chance.below(u64::from(u32::MAX)));
+        self
+    }
+
+    /// Which box this is.
+    pub fn name(&self) -> OneBox {
+        (self.identity.id.as_str().to_owned(), self.boot.as_str().to_owned())
+    }
+
+    /// What the broker should keep of it.
+    pub fn kept(&self) -> Kept {
+        let source = |source: &Watched| {
+            let open = source.state.open.iter().map(|open| open.id.as_str().to_owned()).collect();
+            (source.id.as_str().to_owned(), (source.state.verdict().name().to_owned(), open))
+        };
+        Kept { status: "online".to_owned(), sources: self.watched.iter().map(source).collect() }
+    }
+
     fn made(&self, now: Mono, wall: Wall) -> Made {
         let wall = match self.clock_unset {
             true => Wall { unix_ms: UNSET_CLOCK_MS + now.since(self.began).as_millis() as i64, synced: false },
@@ -140,7 +163,7 @@ impl Device {
         self.connected = Some(now);
         self.out.push(self.status("online", now, wall));
         let made = self.made(now, wall);
-        let info = wire::info(&made, &self.identity, self.start, "simulated", &self.info);
+        let info = wire::info(&made, &self.identity, self.start, "simulated", &self.info, None);
         self.out.push(retained(self.topics.info(), info, Qos::AtLeastOnce));
         for n in 0..self.watched.len() {
             self.publish_state(n, now, wall);
@@ -365,6 +388,7 @@ impl Device {
             disk_pct: Some(31.0),
             disk_ro: Some(false),
             watchdog_margin: Some(Duration::from_millis(27_900)),
+            ..BoxHealth::default()
         };
         let budget = BudgetHealth {
             cpu_pct: 4.5 * sources + wave,
@@ -374,11 +398,18 @@ impl Device {
             coverage: 1.0,
         };
         let up_s = self.connected.map_or(0.0, |since| now.since(since).as_secs_f64());
-        let mqtt = BrokerHealth { reconnects: self.conn.saturating_sub(1), rtt_ms: Some(2.0), up_s, complaint: None };
+        let mqtt = BrokerHealth {
+            reconnects: self.conn.saturating_sub(1),
+            rtt_ms: Some(2.0),
+            up_s,
+            ..BrokerHealth::default()
+        };
         let states = self.watched.iter().map(|source| (source.id.clone(), source.state.clone())).collect();
+        let cert = CertHealth::default();
+        let parts = HealthParts { budget: &budget, spool: &self.spool, mqtt: &mqtt, cert: &cert, sources: &states };
         self.out.push(Message {
             topic: self.topics.health(),
-            payload: wire::health(&made, &measured, &budget, &self.spool, &mqtt, &states),
+            payload: wire::health(&made, &measured, parts),
             qos: Qos::AtMostOnce,
             retain: false,
             expires_after: Some(3 * settled.period),

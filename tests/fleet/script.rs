@@ -16,6 +16,12 @@ pub enum Scenario {
     Gaps,
     /// One site loses its power or its line, and comes back.
     Outage,
+    /// Somebody who wants all, pictures too, reads next to nothing, while incidents storm.
+    SlowReader,
+    /// The broker is ended and started again from outside, and has forgotten all (persistence off).
+    BrokerRestart,
+    /// Five boxes have the ids of five others: copied cards. Needs a connection for each device.
+    Clones,
 }
 
 /// One thing that happens.
@@ -52,8 +58,8 @@ impl Scenario {
             seconds: 25.0,
         };
         let (first, period, action): (u64, u64, &dyn Fn(usize) -> Action) = match self {
-            Scenario::Steady => return vec![],
-            Scenario::Storm => (15, 40, &storm),
+            Scenario::Steady | Scenario::BrokerRestart | Scenario::Clones => return vec![],
+            Scenario::Storm | Scenario::SlowReader => (15, 40, &storm),
             Scenario::Reconnect => (20, 60, &|_| cut(None, 3, 10)),
             Scenario::Gaps => (15, 60, &|_| cut(None, 25, 5)),
             Scenario::Outage => (15, 90, &|n| cut(Some((1 + n) % sites), 50, 10)),
@@ -62,6 +68,10 @@ impl Scenario {
         let course = moments.map(|(n, at)| (Duration::from_secs(at), action(n)));
         // What is away at the end could not be asked for its counters.
         course.filter(|(at, action)| *at + action.lasts() < Duration::from_secs(seconds)).collect()
+    }
+    /// Boxes with the id of another one.
+    pub fn clones(self) -> usize {
+        if self == Scenario::Clones { 5 } else { 0 }
     }
     /// Events that an outbox holds: few, where the point is that it overflows.
     pub fn spool_max(self) -> usize {

@@ -37,6 +37,8 @@ const WILL_DELAY: Duration = Duration::from_secs(20);
 const NEVER: Mono = Mono(u64::MAX);
 /// The last acknowledgements, when all is sent.
 const LAST_WORD: Duration = Duration::from_secs(20);
+/// What the broker keeps must be what the devices are like by then.
+const LIKE_WITHIN: Duration = Duration::from_secs(30);
 
 /// A fleet of devices that are not there.
 #[derive(Parser)]
@@ -80,7 +82,8 @@ struct Arguments {
     /// Topic levels before picket/1.
     #[arg(long, default_value = "")]
     prefix: String,
-    /// Listens too, and fails when a gap in `seq` has no counter that explains it.
+    /// Listens too, and fails when a gap in `seq` has no counter that explains it, when events come out of order, when what
+    /// the broker keeps is not what devices are like, or when a clock that is not set is not told as such.
     #[arg(long)]
     check: bool,
 }
@@ -126,7 +129,9 @@ impl Fleet {
             sources_max: arguments.sources_max,
         };
         let device = |n| Device::new(n as u64, arguments.seed, arguments.sites, &settled, now);
-        let devices: Vec<Device> = (0..arguments.devices).map(device).collect();
+        let clones = arguments.scenario.clones().min(arguments.devices);
+        let devices: Vec<Device> =
+            (0..arguments.devices).map(device).chain((0..clones).map(|n| device(n).copied())).collect();
         let mut fleet = Self {
             returns: vec![None; devices.len()],
             planned: vec![NEVER; devices.len()],
@@ -150,11 +155,14 @@ impl Fleet {
     }
 
     fn own_lines(&self) -> bool {
-        self.arguments.connections >= self.devices.len()
+        self.arguments.connections >= self.arguments.devices
     }
 
     fn start_lines(&mut self, news: &mpsc::UnboundedSender<News>) {
-        let count = self.arguments.connections.clamp(1, self.devices.len().max(1));
+        let count = match self.own_lines() {
+            true => self.devices.len().max(1),
+            false => self.arguments.connections.max(1),
+        };
         let (now, wall, own) = (self.clock.mono(), self.clock.wall(), self.own_lines());
         for number in 0..count {
             let (orders, receiver) = mpsc::unbounded_channel();
@@ -321,7 +329,11 @@ async fn run(arguments: Arguments) -> std::io::Result<bool> {
     if arguments.check {
         ledger::listen(arguments.broker, &arguments.prefix, ledger.clone()).await?;
     }
+    if arguments.scenario == Scenario::SlowReader {
+        ledger::read_slowly(arguments.broker, &arguments.prefix).await?;
+    }
     let (seconds, check) = (arguments.seconds, arguments.check);
+    let clones = arguments.scenario.clones();
     let (sender, mut news) = mpsc::unbounded_channel();
     let mut fleet = Fleet::new(arguments, &sender);
     drop(sender);
@@ -352,11 +364,9 @@ async fn run(arguments: Arguments) -> std::io::Result<bool> {
         tokio::time::sleep(Duration::from_secs(1)).await;
     };
     let all_sent = tokio::time::timeout(LAST_WORD, drained).await.is_ok();
-    let sent: Vec<(String, u64)> =
-        fleet.devices.iter().map(|device| (device.identity.id.as_str().to_owned(), device.seq)).collect();
-    let (checked, good) = match ledger.lock() {
-        Ok(ledger) if check => ledger.verdict(&sent),
-        _ => (serde_json::Value::Null, true),
+    let (checked, good) = match check {
+        true => checked(&fleet, &ledger, clones).await,
+        false => (serde_json::Value::Null, true),
     };
     let counts = &fleet.counts;
     println!(
@@ -364,10 +374,36 @@ async fn run(arguments: Arguments) -> std::io::Result<bool> {
         json!({
             "devices": fleet.devices.len(), "connections": counts.connected, "sent": counts.sent, "bytes": counts.bytes,
             "acked": counts.acked, "refused": counts.refused, "all_sent": all_sent,
-            "events": sent.iter().map(|(_, seq)| seq).sum::<u64>(), "check": checked,
+            "events": fleet.devices.iter().map(|device| device.seq).sum::<u64>(), "check": checked,
         })
     );
     Ok(good && all_sent)
+}
+
+/// What the ledger says when all has arrived and what is kept is what the devices are like, or when that time is over.
+async fn checked(fleet: &Fleet, ledger: &ledger::Shared, clones: usize) -> (serde_json::Value, bool) {
+    // Two boxes that write the same topics are like neither.
+    let twice: Vec<String> = fleet.devices.iter().take(clones).map(|device| device.name().0).collect();
+    let own = fleet.devices.iter().filter(|device| !twice.contains(&device.name().0));
+    let model: BTreeMap<String, ledger::Kept> = own.map(|device| (device.name().0, device.kept())).collect();
+    let sent: Vec<(ledger::OneBox, u64)> = fleet.devices.iter().map(|device| (device.name(), device.seq)).collect();
+    let unset = fleet.devices.iter().filter(|device| device.clock_unset).count();
+    let began = fleet.clock.mono();
+    loop {
+        let after = fleet.clock.mono().since(began);
+        let Ok((unlike, (mut told, good))) =
+            ledger.lock().map(|ledger| (ledger.unlike(&model), ledger.verdict(&sent, unset)))
+        else {
+            return (serde_json::Value::Null, false);
+        };
+        // Events come at QoS 1, and may be behind what they led to.
+        if (good && unlike == 0) || after > LIKE_WITHIN {
+            told["unlike_the_model"] = unlike.into();
+            told["like_after_s"] = (after.as_millis() as f64 / 1000.0).into();
+            return (told, good && unlike == 0);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 fn main() -> ExitCode {

@@ -80,7 +80,7 @@ class Access(unittest.TestCase):
         ]
         for topic in foreign:
             self.say(self.device(ONE), topic, "forged")
-        own = [f"picket/1/{ONE}/status", f"picket/1/{ONE}/src/a/event", f"picket-img/1/{ONE}/a/last", f"homeassistant/device/{ONE}/config"]
+        own = [f"picket/1/{ONE}/status", f"picket/1/{ONE}/src/a/event", f"picket-img/1/{ONE}/a/last", f"picket-bundle/1/{ONE}/x/0", f"picket/1/{ONE}/log", f"homeassistant/device/{ONE}/config"]
         for topic in own:
             self.say(self.device(ONE), topic, "own")
         time.sleep(0.7)

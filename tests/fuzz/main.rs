@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, reason = "how much was tried is worth telling")]
 
 mod broker;
+mod certificates;
 mod documents;
 mod media;
 mod mutate;

@@ -21,10 +21,22 @@ pub struct Bench {
 
 impl Bench {
     pub fn start(sources: &str) -> Self {
+        Self::start_changed(sources, str::to_owned)
+    }
+
+    /// With its configuration changed.
+    pub fn start_changed(sources: &str, change: impl FnOnce(&str) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let broker = Mosquitto::start(folder.path());
-        let subscriber = Subscriber::start(broker.port);
         let daemon = Daemon::new(Some(broker.port), sources);
+        let text = std::fs::read_to_string(&daemon.config).expect("there");
+        std::fs::write(&daemon.config, change(&text)).expect("written");
+        Self::of(folder, broker, daemon)
+    }
+
+    /// Starts this daemon.
+    pub fn of(folder: tempfile::TempDir, broker: Mosquitto, daemon: Daemon) -> Self {
+        let subscriber = Subscriber::start(broker.port);
         let running = daemon.start();
         subscriber.wait_for("/status", MOST, |status| status["state"] == "online");
         let all = subscriber.all();

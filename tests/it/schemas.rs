@@ -38,6 +38,7 @@ fn names_are_listed() {
             "event",
             "summary",
             "bench",
+            "broker_check",
             "probe",
             "probe_change",
             "status",
@@ -47,7 +48,11 @@ fn names_are_listed() {
             "config_state",
             "firmware",
             "metrics",
+            "log",
             "reply",
+            "provision",
+            "reading",
+            "comparison",
             "config",
             "board"
         ]

@@ -116,11 +116,18 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     pub fn start(folder: &Path) -> Self {
+        Self::with(folder, "")
+    }
+    /// With further lines of its configuration.
+    pub fn with(folder: &Path, more: &str) -> Self {
+        Self::start_with(folder, &format!("max_queued_messages 0\n{more}"))
+    }
+    /// With just these lines in its configuration.
+    pub fn start_with(folder: &Path, more: &str) -> Self {
         let port = free_tcp_port();
         let config = folder.join("mosquitto.conf");
-        let mut lines = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\nmax_queued_messages 0\n"
-        );
+        let mut lines =
+            format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\n{more}");
         if nix::unistd::Uid::effective().is_root() {
             lines.push_str("user root\n");
         }
@@ -128,6 +135,10 @@ impl Mosquitto {
         let mut broker = Self { port, config, running: None };
         broker.again();
         broker
+    }
+    /// Where its configuration is.
+    pub fn folder(&self) -> &Path {
+        self.config.parent().expect("a file")
     }
     /// Starts it (again) on the same port.
     pub fn again(&mut self) {
@@ -263,8 +274,13 @@ impl Daemon {
         std::fs::write(&config, text).expect("written");
         Self { folder, config }
     }
-    /// Starts it; its log is appended to `log`.
+    /// Starts it; its log is appended to `log`. Runs that a test killed count as no crashes.
     pub fn start(&self) -> Running {
+        let _ = std::fs::remove_file(self.folder.path().join("state/runs"));
+        self.start_after_crash()
+    }
+    /// Starts it, and a run that was killed counts.
+    pub fn start_after_crash(&self) -> Running {
         let log = std::fs::File::options().create(true).append(true).open(self.log_path()).expect("a log");
         Running::start(
             picket()

@@ -137,7 +137,7 @@ fn defects_have_one_name_everywhere() {
 #[test]
 fn the_effective_settings_say_it_all_and_can_be_read_again() {
     let text = format!(
-        "[device]\nname = \"a \\\"b\\\"\"\nmachine_id = \"0123456789abcdef0123456789ABCDEF\"\n\
+        "[device]\nname = \"a \\\"b\\\"\"\nmachine_id = \"0123456789abcdef0123456789ABCDEF\"\nled = \"status:green\"\nallow_reboot = true\n\
          [broker]\nurl = \"mqtts://box@[::1]\"\nca = \"/ca\"\ncert = \"/c\"\nkey = \"/k\"\npassword_file = \"/p\"\nprefix = \"a/b\"\n\
          [budget]\ncpu = \"33.3%\"\n[health]\nperiod = \"1m30s\"\n[outbox]\nbytes_max = \"1.5MiB\"\n[evidence]\npictures = false\n\
          {SOURCE}detect.black.enabled = false\n[[source]]\nid = \"out\"\ninput = \"pattern:loop\"\npair_with = \"sdi-1\"\n"
@@ -151,6 +151,7 @@ fn the_effective_settings_say_it_all_and_can_be_read_again() {
 [device]
 state_dir = \"/var/lib/picket\"
 runtime_dir = \"/run/picket\"
+allow_reboot = false
 
 [broker]
 url = \"mqtt://x:1883\"

@@ -127,14 +127,11 @@ fn nothing_given_is_a_configuration_with_notes() {
 }
 
 #[test]
-fn what_this_version_does_not_do_is_noted() {
+fn what_may_not_be_meant_is_noted() {
     let text = format!(
         "[broker]\nurl = \"mqtt://me@x\"\npassword_file = \"/p\"\n[budget]\ncpu = \"50%\"\n{SOURCE}\
          [[source]]\nid = \"out\"\ninput = \"-\"\npair_with = \"sdi-1\"\n"
     );
-    let expected = [
-        "broker.url: over mqtt:// the password can be read on the way; mqtts:// hides it",
-        "source[out].pair_with: this version does not compare sources yet",
-    ];
+    let expected = ["broker.url: over mqtt:// the password can be read on the way; mqtts:// hides it"];
     assert_eq!(only(&text).expect("no mistake").notes(), expected);
 }

@@ -102,6 +102,34 @@ fn pixels_alone_show_damage_and_where() {
     assert!(bench.detector.flagged().iter().all(|&flagged| !flagged));
 }
 
+/// More and more cells come from elsewhere, from the 30th picture on, until all do. Not all at once: that is a cut.
+fn shuffled(x: usize, y: usize, n: usize) -> u8 {
+    let (column, row) = (x / CELL, y / CELL);
+    if usize::from(scatter(column, row, 9)) >= n.saturating_sub(29) * 16 {
+        return programme(x, y, n);
+    }
+    let from = usize::from(scatter(column, row, 3));
+    programme((x + from * 7) % WIDTH, (y + from * 11) % HEIGHT, n)
+}
+
+#[test]
+fn edges_all_over_weigh_little_without_a_witness() {
+    let mut bench = Bench::new();
+    bench.run(30, programme);
+    let clean = DecodeEvidence::default();
+    let seen: Vec<_> = (0..100).map(|_| bench.show(shuffled, clean, false)).collect();
+    let present: Vec<_> =
+        seen.iter().map(|said| (said.presence == Presence::Present).then_some(said.value as u32)).collect();
+    assert!(
+        seen.last().is_some_and(|last| last.presence == Presence::Present && last.value >= ALL_OVER),
+        "{present:?}"
+    );
+    let gravest = seen.iter().filter(|said| said.presence == Presence::Present).map(|said| said.severity).max();
+    assert_eq!(gravest, Some(Severity::Minor), "a programme may be drawn like this");
+    let told = bench.show(shuffled, CONCEALED, false);
+    assert_eq!((told.presence, told.severity), (Presence::Present, Severity::Critical), "the decoder is a witness");
+}
+
 #[test]
 fn concealment_lasts_until_a_key_picture() {
     let mut bench = Bench::new();

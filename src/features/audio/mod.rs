@@ -25,7 +25,7 @@ pub const PAIRS_MAX: usize = CHANNELS_MAX / 2;
 const NEWS_MAX: usize = 8;
 
 /// Slices of 1 ms in a block of 100 ms.
-const SLICES: usize = 100;
+pub const SLICES: usize = 100;
 /// Corner of the high-pass that keeps DC and rumble out of the level, in Hz (below the lowest programme sound).
 const HIGH_PASS_HZ: f64 = 20.0;
 /// The level told for digital silence, in dBFS.
@@ -96,6 +96,8 @@ pub struct AudioFeatures {
     pub breaks: heapless::Vec<Break, NEWS_MAX>,
     /// Steps of gain that became known in this block.
     pub steps: heapless::Vec<Step, NEWS_MAX>,
+    /// The envelope: mean square of the high-passed sound in each slice of 1 ms, all channels added up.
+    pub envelope: heapless::Vec<f32, SLICES>,
 }
 
 impl AudioFeatures {
@@ -227,6 +229,7 @@ impl AudioAnalyzer {
         features.pairs.clear();
         features.breaks.clear();
         features.steps.clear();
+        features.envelope.clear();
         if let Some((from, to)) = self.missing.take() {
             let _ = features.breaks.push(Break { kind: BreakKind::Missing, start: from, end: to });
         }
@@ -270,6 +273,7 @@ impl Lasting {
             let _ = features.pairs.push(together(&pair[0].clean, &pair[1].clean));
         }
         for slice in sum {
+            let _ = features.envelope.push(slice.level);
             // A lost packet takes all channels; what ends in one of them was played so.
             edges.take(slice.difference, slice.level, |found| tell(found, features));
             if let Some(step) = steps.take(slice.difference, slice.low) {

@@ -1,0 +1,304 @@
+//! Picture and sound of the output, each found in the input: once a second, over the last seconds.
+
+use super::block::{Block, CELLS};
+use super::correlate::{Peak, correlate, peak};
+use super::pictures::{self, Pictures};
+use super::steady::{Steady, Steadying};
+use super::track::{PICTURE_STEP, SOUND_STEP, Track};
+use crate::time::MediaTime;
+
+/// What is compared at once, ns.
+const WINDOW: i64 = 5_000_000_000;
+/// The input's fingerprint comes a second at a time and another way: its end is waited for, ns.
+const BEHIND: i64 = 1_200_000_000;
+/// The longest way through an encoder, ns.
+const LATENCY_MAX: i64 = 30_000_000_000;
+/// Changes of the picture are taken over this many places (80 ms): over what one picture of any rate takes.
+const CHANGE_OVER: usize = 8;
+/// Changes of the sound over this many slices (20 ms), which leaves gain and hum out, and their limits, dB: one bang must
+/// not outweigh all else.
+const LEVEL_OVER: usize = 5;
+const LEVEL_CHANGE_MAX: f32 = 15.0;
+/// Quieter sound is noise of the room or the coder, dB above -100 dBFS.
+const LEVEL_MIN: f32 = 30.0;
+/// Picture: around the lag that is known, ns, and nowhere else.
+const PICTURE_AROUND: i64 = 2_000_000_000;
+/// Sound: around the lag of the picture, ns.
+const SOUND_AROUND: i64 = 1_500_000_000;
+/// Places that are left out in the wide search.
+const COARSE: usize = 4;
+/// Readings without a lag of the picture, after which it is searched for widely again.
+const LOST_AFTER: u32 = 5;
+/// What a peak must reach, and the second highest as a share of it.
+const PICTURE_HEIGHT: f64 = 0.8;
+const SOUND_HEIGHT: f64 = 0.6;
+const SECOND: f64 = 0.9;
+/// What belongs to the peak, places.
+const PICTURE_APART: usize = 12;
+const SOUND_APART: usize = 20;
+/// Less change than this (root mean square over the window; code values, dB) is none that could be followed.
+const PICTURE_CHANGE_MIN: f32 = 0.12;
+const SOUND_CHANGE_MIN: f32 = 0.8;
+
+/// Why nothing was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// Less than a window was seen of one of both, without a gap.
+    Waiting,
+    /// It hardly changes.
+    Quiet,
+    /// It is not found in the other source, or in more than one place.
+    Unlike,
+}
+
+impl Silence {
+    /// As it stands in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Silence::Waiting => "waiting",
+            Silence::Quiet => "too_little_change",
+            Silence::Unlike => "not_alike",
+        }
+    }
+}
+
+/// What was measured of one window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    /// End of the window on the output's axis.
+    pub at: MediaTime,
+    /// How far the output's picture lies behind the input's on their axes, ms, and how alike both are there.
+    pub picture: Result<(f64, f64), Silence>,
+    /// The same of the sound.
+    pub sound: Result<(f64, f64), Silence>,
+    /// From the input's arrival to the output's, ms.
+    pub latency_ms: Option<f64>,
+    /// What the encoder adds, ms: positive is sound late.
+    pub offset_ms: Option<f64>,
+    /// Loudness that it adds, dB.
+    pub level_db: Option<f64>,
+    /// Pictures lost and repeated in the last second of the window.
+    pub pictures: Pictures,
+    /// Likeness of both pictures, 0 to 1, from means and detail of the cells; an estimate of SSIM.
+    pub quality: Option<f64>,
+}
+
+/// Compares two sources.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// Where the latency is searched, ns.
+    search: std::ops::RangeInclusive<i64>,
+    pub(super) input: Track,
+    pub(super) output: Track,
+    /// Last known lag of the picture on the axes, ns.
+    pub(super) lag: Option<i64>,
+    /// Readings since it was known.
+    unknown: u32,
+    /// End of the last window.
+    done: Option<MediaTime>,
+    steadying: Steadying,
+    /// Scratch.
+    long: Vec<f32>,
+    window: Vec<f32>,
+    heights: Vec<f32>,
+}
+
+impl Pair {
+    fn new(search: std::ops::RangeInclusive<i64>) -> Self {
+        // What is searched lies before the window or behind it, by the latency at the most.
+        let kept = search.end() - search.start().min(&0) + 3 * WINDOW;
+        Self {
+            search,
+            input: Track::new(kept),
+            output: Track::new(kept),
+            lag: None,
+            unknown: 0,
+            done: None,
+            steadying: Steadying::default(),
+            long: Vec::new(),
+            window: Vec::new(),
+            heights: Vec::new(),
+        }
+    }
+
+    /// A tap and the encoder behind it: output comes up to 30 s later. A second the other way is what stamps may be off.
+    pub fn live() -> Self {
+        Self::new(-1_000_000_000..=LATENCY_MAX)
+    }
+
+    /// Two recordings, whichever begins first.
+    pub fn recordings() -> Self {
+        Self::new(-LATENCY_MAX..=LATENCY_MAX)
+    }
+
+    /// Takes a second of the input.
+    pub fn input(&mut self, block: &Block) {
+        self.input.take(block);
+    }
+
+    /// Takes a second of the output; what was measured with it.
+    pub fn output(&mut self, block: &Block) -> Option<Reading> {
+        self.output.take(block);
+        self.read(MediaTime(self.output.until().0 - BEHIND))
+    }
+
+    /// What was steady over the last readings.
+    pub fn steady(&self) -> Option<Steady> {
+        self.steadying.steady()
+    }
+
+    /// Last known lag of the picture, ms.
+    pub fn lag_ms(&self) -> Option<f64> {
+        self.lag.map(|lag| lag as f64 / 1e6)
+    }
+
+    /// What the window up to `at` of the output says.
+    fn read(&mut self, at: MediaTime) -> Option<Reading> {
+        if self.done.is_some_and(|done| at.0 - done.0 < 900_000_000 && at >= done) {
+            return None;
+        }
+        let since = self.done.replace(at).filter(|done| *done < at);
+        let picture = self.picture(at);
+        match picture {
+            Ok((lag, _)) => (self.lag, self.unknown) = (Some((lag * 1e6) as i64), 0),
+            Err(_) => self.unknown += 1,
+        }
+        let sound = self.sound(at);
+        let both = picture.ok().zip(sound.ok());
+        let offset_ms = both.map(|(picture, sound)| sound.0 - picture.0);
+        let lag = picture.ok().map(|(lag, _)| (lag * 1e6) as i64);
+        let since = since.unwrap_or(at).max(MediaTime(at.0 - WINDOW));
+        let pictures = lag.map(|lag| pictures::compare(&self.input, &self.output, lag, since, at));
+        let reading = Reading {
+            at,
+            picture,
+            sound,
+            latency_ms: lag.map(|lag| (lag + self.output.epoch() - self.input.epoch()) as f64 / 1e6),
+            offset_ms,
+            level_db: sound.ok().and_then(|(lag, _)| self.level(at, (lag * 1e6) as i64)),
+            pictures: pictures.unwrap_or_default(),
+            quality: lag.and_then(|lag| pictures::quality(&self.input, &self.output, lag, at)),
+        };
+        self.steadying.take(&reading);
+        Some(reading)
+    }
+
+    /// Lag of the picture, ms, and how alike both are.
+    fn picture(&mut self, at: MediaTime) -> Result<(f64, f64), Silence> {
+        let known = self.lag.filter(|_| self.unknown < LOST_AFTER);
+        let lags = match known {
+            Some(lag) => lag - PICTURE_AROUND..=lag + PICTURE_AROUND,
+            None => {
+                // On the axes of both, which began when they were opened.
+                let apart = self.input.epoch() - self.output.epoch();
+                let (least, most) = (self.search.start() + apart, self.search.end() + apart);
+                let found = self.picture_within(at, &(least..=most), COARSE)?;
+                let near = (found.lag * COARSE as f64) as i64 * PICTURE_STEP;
+                let coarse = self.lag_of(at, &(least..=most), near);
+                coarse - 100_000_000..=coarse + 100_000_000
+            }
+        };
+        let found = self.picture_within(at, &lags, 1)?;
+        let from = self.lag_of(at, &lags, 0) as f64;
+        Ok(((from - found.lag * PICTURE_STEP as f64) / 1e6, found.height))
+    }
+
+    /// The lag at `into` ns behind the first place that is searched.
+    fn lag_of(&self, at: MediaTime, lags: &std::ops::RangeInclusive<i64>, into: i64) -> i64 {
+        let (window, long) = self.picture_places(at, lags);
+        (window.start - long.start) * PICTURE_STEP - into
+    }
+
+    /// Places of the window, and of what it is searched in.
+    fn picture_places(
+        &self,
+        at: MediaTime,
+        lags: &std::ops::RangeInclusive<i64>,
+    ) -> (std::ops::Range<i64>, std::ops::Range<i64>) {
+        let (end, kept) = (at.0.div_euclid(PICTURE_STEP), self.input.cells.range());
+        let window = end - WINDOW / PICTURE_STEP..end;
+        let from = (window.start - lags.end().div_euclid(PICTURE_STEP)).max(kept.start + CHANGE_OVER as i64);
+        let to = (window.end - lags.start().div_euclid(PICTURE_STEP)).min(kept.end);
+        (window, from..to)
+    }
+
+    fn picture_within(
+        &mut self,
+        at: MediaTime,
+        lags: &std::ops::RangeInclusive<i64>,
+        every: usize,
+    ) -> Result<Peak, Silence> {
+        let (places, searched) = self.picture_places(at, lags);
+        let Self { input, output, long, window, heights, .. } = self;
+        let grown = |places: &std::ops::Range<i64>| places.start - CHANGE_OVER as i64..places.end;
+        let seen = output.cells.slice(grown(&places)).ok_or(Silence::Waiting)?;
+        changes(seen, every, window);
+        let rms = (window.iter().map(|change| change * change).sum::<f32>() / window.len().max(1) as f32).sqrt();
+        if rms < PICTURE_CHANGE_MIN {
+            return Err(Silence::Quiet);
+        }
+        let seen = input.cells.slice(grown(&searched)).ok_or(Silence::Waiting)?;
+        changes(seen, every, long);
+        if long.len() < window.len() {
+            return Err(Silence::Waiting);
+        }
+        correlate(long, window, CELLS, heights);
+        accept(peak(heights, PICTURE_APART / every.min(PICTURE_APART)), PICTURE_HEIGHT)
+    }
+
+    /// Lag of the sound, ms, and how alike both are.
+    fn sound(&mut self, at: MediaTime) -> Result<(f64, f64), Silence> {
+        let near = self.lag.ok_or(Silence::Waiting)?;
+        let end = at.0.div_euclid(SOUND_STEP);
+        let places = end - WINDOW / SOUND_STEP..end;
+        let kept = self.input.sound.range();
+        let from = places.start - (near + SOUND_AROUND).div_euclid(SOUND_STEP);
+        let to = places.end - (near - SOUND_AROUND).div_euclid(SOUND_STEP);
+        let searched = from.max(kept.start + LEVEL_OVER as i64)..to.min(kept.end);
+        let Self { input, output, long, window, heights, .. } = self;
+        let grown = |places: &std::ops::Range<i64>| places.start - LEVEL_OVER as i64..places.end;
+        level_changes(output.sound.slice(grown(&places)).ok_or(Silence::Waiting)?, window);
+        let rms = (window.iter().map(|change| change * change).sum::<f32>() / window.len().max(1) as f32).sqrt();
+        if rms < SOUND_CHANGE_MIN {
+            return Err(Silence::Quiet);
+        }
+        level_changes(input.sound.slice(grown(&searched)).ok_or(Silence::Waiting)?, long);
+        if long.len() < window.len() {
+            return Err(Silence::Waiting);
+        }
+        correlate(long, window, 1, heights);
+        let found = accept(peak(heights, SOUND_APART), SOUND_HEIGHT)?;
+        let lag = ((places.start - searched.start) * SOUND_STEP) as f64 - found.lag * SOUND_STEP as f64;
+        Ok((lag / 1e6, found.height))
+    }
+
+    /// Energy of the output's sound over the window against the input's, dB.
+    fn level(&mut self, at: MediaTime, lag: i64) -> Option<f64> {
+        let end = at.0.div_euclid(SOUND_STEP);
+        let places = end - WINDOW / SOUND_STEP..end;
+        let back = lag.div_euclid(SOUND_STEP);
+        let energy = |levels: &[f32]| levels.iter().map(|level| 10.0_f64.powf(f64::from(*level) / 10.0)).sum::<f64>();
+        let output = energy(self.output.sound.slice(places.clone())?);
+        let input = energy(self.input.sound.slice(places.start - back..places.end - back)?);
+        Some(10.0 * (output / input).log10())
+    }
+}
+
+fn accept(found: Option<Peak>, least: f64) -> Result<Peak, Silence> {
+    found.filter(|peak| peak.height >= least && peak.second <= SECOND * peak.height).ok_or(Silence::Unlike)
+}
+
+/// Changes of the cells over [`CHANGE_OVER`] places, of every `every`th place, all cells side by side.
+fn changes(cells: &[[f32; CELLS]], every: usize, out: &mut Vec<f32>) {
+    out.clear();
+    let pairs = cells.iter().zip(cells.iter().skip(CHANGE_OVER)).step_by(every);
+    out.extend(pairs.flat_map(|(before, now)| (0..CELLS).map(|cell| now[cell] - before[cell])));
+}
+
+/// Changes of the level over [`LEVEL_OVER`] slices.
+fn level_changes(levels: &[f32], out: &mut Vec<f32>) {
+    out.clear();
+    let heard = |level: &f32| level.max(LEVEL_MIN);
+    let change = |(before, now): (&f32, &f32)| (heard(now) - heard(before)).clamp(-LEVEL_CHANGE_MAX, LEVEL_CHANGE_MAX);
+    out.extend(levels.iter().zip(levels.iter().skip(LEVEL_OVER)).map(change));
+}

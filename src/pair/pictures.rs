@@ -1,0 +1,106 @@
+//! Picture by picture, once the lag is known: what the encoder lost, what it showed twice, how like it is.
+
+use super::block::{CELLS, PicturePrint};
+use super::track::Track;
+use crate::time::MediaTime;
+use std::collections::VecDeque;
+
+/// A step this much longer than the usual leaves a picture out.
+const GAP: f64 = 1.6;
+/// The input changed by at least this from one to the other, code values ...
+const MOVES: f64 = 0.4;
+/// ... and the output by no more than this share of it: it shows the same picture again.
+const SAME: f64 = 0.12;
+/// Constants of SSIM (Wang et al., 2004): of means, and of detail in tenths of a code value.
+const C1: f64 = 6.5;
+const C2: f64 = 4.0;
+
+/// Pictures that are not what they should be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pictures {
+    /// Of the output.
+    pub seen: u32,
+    /// That the input has and the output left out.
+    pub missing: u32,
+    /// That the output shows again while the input goes on.
+    pub repeated: u32,
+}
+
+impl std::ops::AddAssign for Pictures {
+    fn add_assign(&mut self, other: Self) {
+        self.seen += other.seen;
+        self.missing += other.missing;
+        self.repeated += other.repeated;
+    }
+}
+
+/// The pictures of `output` after `from` up to `to` against those of `input`, `lag` ns before.
+pub(super) fn compare(input: &Track, output: &Track, lag: i64, from: MediaTime, to: MediaTime) -> Pictures {
+    let usual = output.picture_step().max(1) as f64;
+    let mut found = Pictures::default();
+    let start = output.pictures.partition_point(|picture| picture.at <= from).max(1);
+    for index in start..output.pictures.len() {
+        let (before, now) = (output.pictures[index - 1], output.pictures[index]);
+        if now.at > to {
+            break;
+        }
+        found.seen += 1;
+        let (Some(was), Some(is)) =
+            (nearest(&input.pictures, before.at.0 - lag), nearest(&input.pictures, now.at.0 - lag))
+        else {
+            continue;
+        };
+        let step = (now.at.0 - before.at.0) as f64;
+        if step > GAP * usual && is > was + 1 {
+            found.missing += (step / usual).round() as u32 - 1;
+        }
+        let moved = change(&input.pictures[was], &input.pictures[is]);
+        if moved >= MOVES && change(&before, &now) <= SAME * moved {
+            found.repeated += 1;
+        }
+    }
+    found
+}
+
+/// The picture that is shown at about `at`.
+fn nearest(pictures: &VecDeque<PicturePrint>, at: i64) -> Option<usize> {
+    let after = pictures.partition_point(|picture| picture.at.0 < at);
+    let apart = |index: usize| pictures.get(index).map_or(i64::MAX, |picture| (picture.at.0 - at).abs());
+    let before = after.saturating_sub(1);
+    let index = if apart(before) < apart(after) { before } else { after };
+    (apart(index) < 500_000_000).then_some(index)
+}
+
+/// Mean change of the cells, code values.
+pub(super) fn change(a: &PicturePrint, b: &PicturePrint) -> f64 {
+    let sum: u32 = a.cells.iter().zip(&b.cells).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+    f64::from(sum) / (64 * CELLS) as f64
+}
+
+/// Likeness of the pictures over the last seconds up to `to`, 0 to 1; only where both are of one size.
+pub(super) fn quality(input: &Track, output: &Track, lag: i64, to: MediaTime) -> Option<f64> {
+    if input.width != output.width {
+        return None;
+    }
+    let (mut sum, mut count) = (0.0, 0_u32);
+    for (at, texture) in output.textures.iter().rev().skip_while(|(at, _)| *at > to).take(5) {
+        let there = MediaTime(at.0 - lag);
+        let apart = |other: &&(MediaTime, [u8; CELLS])| (other.0.0 - there.0).abs();
+        let Some((_, other)) = input.textures.iter().min_by_key(apart).filter(|other| apart(other) < 700_000_000)
+        else {
+            continue;
+        };
+        let means = nearest(&output.pictures, at.0).zip(nearest(&input.pictures, there.0));
+        let Some((now, then)) = means.map(|(now, then)| (output.pictures[now], input.pictures[then])) else { continue };
+        for cell in 0..CELLS {
+            let luma = alike(f64::from(now.cells[cell]) / 64.0, f64::from(then.cells[cell]) / 64.0, C1);
+            sum += luma * alike(f64::from(texture[cell]), f64::from(other[cell]), C2);
+            count += 1;
+        }
+    }
+    (count > 0).then(|| sum / f64::from(count))
+}
+
+fn alike(a: f64, b: f64, floor: f64) -> f64 {
+    (2.0 * a * b + floor) / (a * a + b * b + floor)
+}
