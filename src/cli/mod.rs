@@ -72,7 +72,7 @@ enum Command {
     Schema {
         /// event, summary, bench, broker_check, probe, probe_change, status, info, health, state, config_state, firmware, metrics,
         /// log, reply, provision, reading, comparison;
-        /// config is that of the configuration's files
+        /// config is that of the configuration's files, board that of board/NAME/board.toml
         name: Option<String>,
     },
     /// Collects what support needs in one archive: versions, settings without secrets, the last lines of the log, health
@@ -173,12 +173,16 @@ pub fn main() -> ExitCode {
 }
 
 fn schema(name: Option<&str>) -> Result<u8, Failure> {
-    let names = || crate::wire::SCHEMA_NAMES.iter().copied().chain(["config"]).collect::<Vec<_>>().join(", ");
+    let names = || crate::wire::SCHEMA_NAMES.iter().copied().chain(["config", "board"]).collect::<Vec<_>>().join(", ");
     let Some(name) = name else {
         output::print(&names().replace(", ", "\n"));
         return Ok(GOOD);
     };
-    let schema = if name == "config" { Some(crate::config::schema()) } else { crate::wire::schema(name) };
+    let schema = match name {
+        "config" => Some(crate::config::schema()),
+        "board" => Some(crate::config::board_schema()),
+        message => crate::wire::schema(message),
+    };
     let schema = schema.ok_or_else(|| Failure {
         code: CONFIGURATION,
         text: format!("schema: there is no message '{name}'; there are: {}", names()),

@@ -1,6 +1,7 @@
 //! `picket probe`: what this box has and what works; with `--watch`, what comes and goes.
 
 use super::{CONFIGURATION, ENVIRONMENT, Failure, GOOD, output, probe_text};
+use crate::config::BoardProfile;
 use crate::health::{Board, Machine};
 use crate::kernels::Kernels;
 use crate::source::capture::discover::sound::SoundDevice;
@@ -69,10 +70,14 @@ fn survey() -> Result<ProbeReport, Failure> {
         active: watchdog.active,
     };
     let (video, sound) = found();
+    let known = crate::config::board_profile(&board.device_tree, board.dmi.as_deref());
     Ok(ProbeReport {
         board: ProbeBoard {
             model: board.model,
-            profile: board.profile,
+            profile: known.as_ref().map_or("generic", |(name, _)| *name),
+            title: known.as_ref().map(|(_, profile)| profile.title.clone()),
+            decoders: known.as_ref().map(|(_, profile)| profile.decoders.prefer.clone()).unwrap_or_default(),
+            notes: known.map(|(_, profile)| quirks(&profile)).unwrap_or_default(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             temps: Machine::new(root, root).read(SystemClock.mono()).temps,
             watchdogs: board.watchdogs.into_iter().map(watchdog).collect(),
@@ -85,6 +90,15 @@ fn survey() -> Result<ProbeReport, Failure> {
         sound,
         ..ProbeReport::default()
     })
+}
+
+/// What is to be known of the inputs of a board, each after its driver.
+fn quirks(profile: &BoardProfile) -> Vec<String> {
+    let of = |input: &crate::config::BoardCapture| {
+        let driver = input.driver.clone();
+        input.quirks.clone().into_iter().map(move |quirk| format!("{driver}: {quirk}")).collect::<Vec<_>>()
+    };
+    profile.capture.iter().flat_map(of).collect()
 }
 
 fn found() -> (Vec<ProbeVideo>, Vec<ProbeSound>) {

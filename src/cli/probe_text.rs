@@ -15,6 +15,7 @@ pub(super) fn report(report: &ProbeReport) -> String {
     let board = &report.board;
     let model = board.model.as_deref().unwrap_or("unknown model");
     line(&mut out, "board", &format!("{model}, {} cores, profile {}", board.cores, board.profile));
+    board.notes.iter().for_each(|note| line(&mut out, "", note));
     let others: Vec<&str> = report.kernels_available.iter().copied().filter(|name| *name != report.kernels).collect();
     let also = if others.is_empty() { String::new() } else { format!(" (also {})", others.join(", ")) };
     line(&mut out, "kernels", &format!("{}{also}", report.kernels));

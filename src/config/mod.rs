@@ -9,6 +9,7 @@
 //!
 //! The keys stand in `raw.rs`. Every mistake is found in one go and told with file, line and column.
 
+mod boards;
 mod certificates;
 mod effective;
 mod environment;
@@ -25,6 +26,7 @@ mod validate;
 #[cfg(test)]
 mod tests;
 
+pub use boards::{BoardCapture, BoardProfile, board_profile, board_schema};
 pub use certificates::check_certificates;
 pub use environment::{Finding, check_environment};
 pub use layers::{Flag, Places, process_environment};

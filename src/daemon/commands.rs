@@ -205,9 +205,9 @@ impl Control {
             Verb::ConfigSet { layer, confirm_within } => Some(self.config_set(command, layer, *confirm_within)),
             Verb::ConfigConfirm(revision) => Some(self.config_confirm(command, *revision)),
             Verb::ConfigRollback => Some(self.config_rollback(command)),
+            Verb::Update { bundle, force } => self.update(command, bundle, *force),
             Verb::RotateCert { fresh } => Some(self.rotate_cert(command, *fresh)),
             Verb::InstallCert { cert, ca, within } => Some(self.install_cert(command, cert, ca.as_deref(), *within)),
-            Verb::Unsupported(why) => failed("unsupported", why),
         }
     }
 
@@ -381,7 +381,8 @@ impl Control {
     pub(super) fn finish_former(&mut self) {
         let on_trial = self.afar.on_trial().map(str::to_owned);
         for former in self.desk.journal.unfinished() {
-            if on_trial.as_ref() == Some(&former.id) {
+            // An update goes on over restarts: the updater says what became of it.
+            if on_trial.as_ref() == Some(&former.id) || former.command == "update" {
                 continue;
             }
             let reply = match former.command.as_str() {

@@ -14,6 +14,7 @@ use super::remote::Afar;
 use super::runs::Runs;
 use super::signals::EndSignals;
 use super::source_thread::Report;
+use super::updater::Updater;
 use super::{About, End, Reporting};
 use crate::alert::{Alert, Transition};
 use crate::health::{BoxHealth, Deadman, Machine, Signal};
@@ -69,6 +70,7 @@ pub(super) struct Control {
     pub about: About,
     /// When Home Assistant is to be told again.
     pub introduce_at: Option<Mono>,
+    pub updater: Updater,
 }
 
 /// What the loop remembers of a source.
@@ -260,6 +262,7 @@ impl Control {
         self.guest.tick(now);
         self.end_what_is_over();
         self.watch_pending();
+        self.watch_updater();
         self.runs.tick(now);
         if self.runs.is_quiet(now) {
             tracing::info!("safe mode ends: watching is tried again");

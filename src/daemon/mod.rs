@@ -23,6 +23,7 @@ mod signals;
 mod source_thread;
 mod state_folder;
 mod tapes;
+mod updater;
 mod wishes;
 
 pub use bundles::Bundler;
@@ -69,6 +70,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::mpsc::{self, Sender};
+use updater::Updater;
 use wishes::Wishes;
 
 /// Reports that wait for the control loop.
@@ -184,7 +186,7 @@ fn watch(
         control.finish_former();
         let info = control.about.info(&control);
         control.courier.retain(info);
-        control.courier.retain(firmware(&control));
+        control.tell_firmware();
         control.tell_config();
         control.introduce();
         let (tapes, writer) = tapes(config)?.unzip();
@@ -341,6 +343,7 @@ fn control(
         clock_watch: ClockWatch::new(state),
         about,
         introduce_at: None,
+        updater: Updater::new(&config.device.runtime_dir, clock.mono()),
     })
 }
 
@@ -363,12 +366,6 @@ impl About {
         let payload = wire::info(&made, &control.device, self.start, self.kernels, &sources, step);
         Message { topic: control.topics.info(), payload, qos: Qos::AtLeastOnce, retain: true, expires_after: None }
     }
-}
-
-fn firmware(control: &Control) -> Message {
-    let os_release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let payload = wire::firmware(&control.made(), &os_release);
-    Message { topic: control.topics.firmware(), payload, qos: Qos::AtLeastOnce, retain: true, expires_after: None }
 }
 
 /// Different for each device and purpose, the same at each start.

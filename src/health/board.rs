@@ -20,22 +20,13 @@ pub struct Watchdog {
 pub struct Board {
     /// "Raspberry Pi 4 Model B Rev 1.4".
     pub model: Option<String>,
-    /// Which of the boards that Picket knows, or "generic".
-    pub profile: &'static str,
+    /// The device tree's `compatible` strings, the most special first.
+    pub device_tree: Vec<String>,
+    /// DMI's vendor and product: "ACME Box 7".
+    pub dmi: Option<String>,
     /// In the order of their numbers.
     pub watchdogs: Vec<Watchdog>,
 }
-
-/// Boards by the beginning of what their device tree calls itself (`compatible`).
-const PROFILES: [(&str, &str); 7] = [
-    ("raspberrypi,4-", "raspberry-pi-4"),
-    ("raspberrypi,5-", "raspberry-pi-5"),
-    ("rockchip,rk3588", "rk3588"),
-    ("fsl,imx8mp", "imx8mp"),
-    ("nvidia,tegra", "jetson"),
-    ("nvidia,p", "jetson"),
-    ("linux,dummy-virt", "qemu-virt"),
-];
 
 impl Board {
     /// Reads /proc and /sys below `root`.
@@ -48,12 +39,11 @@ impl Board {
             (!parts.is_empty()).then(|| parts.join(" "))
         };
         let compatible = text("proc/device-tree/compatible").unwrap_or_default();
-        let known = compatible
-            .split('\0')
-            .find_map(|name| PROFILES.iter().find(|(start, _)| name.starts_with(start)).map(|(_, profile)| *profile));
+        let dmi = firmware();
         Self {
-            model: text("proc/device-tree/model").and_then(plain).or_else(firmware),
-            profile: known.unwrap_or("generic"),
+            model: text("proc/device-tree/model").and_then(plain).or_else(|| dmi.clone()),
+            device_tree: compatible.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            dmi,
             watchdogs: watchdogs(root),
         }
     }
@@ -93,18 +83,22 @@ mod tests {
         write(at, "sys/class/watchdog/watchdog0/timeout", "15\n");
         write(at, "sys/class/watchdog/watchdog0/state", "inactive\n");
         let board = Board::read(at);
-        assert_eq!((board.model.as_deref(), board.profile), (Some("Raspberry Pi 4 Model B Rev 1.4"), "raspberry-pi-4"));
+        assert_eq!(board.model.as_deref(), Some("Raspberry Pi 4 Model B Rev 1.4"));
+        assert_eq!(board.device_tree, ["raspberrypi,4-model-b", "brcm,bcm2711"]);
         let watchdog = &board.watchdogs[0];
         assert_eq!((watchdog.name.as_str(), watchdog.timeout_s, watchdog.active), ("watchdog0", Some(15), false));
     }
 
     #[test]
-    fn a_pc_is_generic_and_nothing_is_nothing() {
+    fn a_pc_says_what_it_is_and_nothing_is_nothing() {
         let root = tempfile::tempdir().expect("a folder");
-        let empty = Board { profile: "generic", ..Board::default() };
+        let empty = Board::default();
         assert_eq!(Board::read(root.path()), empty);
         write(root.path(), "sys/class/dmi/id/sys_vendor", "ACME\n");
         write(root.path(), "sys/class/dmi/id/product_name", "Box 7\n");
-        assert_eq!(Board::read(root.path()), Board { model: Some("ACME Box 7".to_owned()), ..empty });
+        assert_eq!(
+            Board::read(root.path()),
+            Board { model: Some("ACME Box 7".to_owned()), dmi: Some("ACME Box 7".to_owned()), ..empty }
+        );
     }
 }

@@ -84,6 +84,13 @@ pub enum Verb {
     ConfigConfirm(Option<u64>),
     /// The pending layer goes.
     ConfigRollback,
+    /// A new image, from a bundle.
+    Update {
+        /// Name of a file on the box, or a URL.
+        bundle: String,
+        /// Also when it is not newer than what runs.
+        force: bool,
+    },
     /// A new key and its signing request.
     RotateCert {
         /// Also where a key waits for its certificate already.
@@ -98,12 +105,10 @@ pub enum Verb {
         /// How long the broker has to accept it.
         within: Duration,
     },
-    /// Known, but this box has nothing that could do it; why.
-    Unsupported(&'static str),
 }
 
 /// Names of commands that this version does.
-pub const COMMANDS: [&str; 18] = [
+pub const COMMANDS: [&str; 19] = [
     "health",
     "snapshot",
     "ack",
@@ -121,6 +126,7 @@ pub const COMMANDS: [&str; 18] = [
     "config-set",
     "config-confirm",
     "config-rollback",
+    "update",
     "rotate-cert",
 ];
 
@@ -235,11 +241,15 @@ fn verb(name: &str, args: &mut Args) -> Result<Verb, Wrong> {
         },
         "config-confirm" => Verb::ConfigConfirm(args.number("revision", 0..=u64::MAX)?),
         "config-rollback" => Verb::ConfigRollback,
-        "rotate-cert" => rotate(args)?,
-        _ => {
-            args.0.clear();
-            return unsupported(name);
+        "update" => {
+            let bundle = args.text("bundle")?.ok_or_else(|| missing("bundle"))?;
+            if !super::firmware::is_bundle(&bundle) {
+                return Err(bad(super::firmware::NO_BUNDLE.to_owned()));
+            }
+            Verb::Update { bundle, force: args.switch("force")? }
         }
+        "rotate-cert" => rotate(args)?,
+        _ => return Err(("unknown_command", format!("no such command; there are {}", COMMANDS.join(", ")))),
     };
     Ok(verb)
 }
@@ -251,15 +261,6 @@ fn rotate(args: &mut Args) -> Result<Verb, Wrong> {
     };
     let within = args.number("within_s", TRIAL_S)?.unwrap_or(TRIAL_DEFAULT_S);
     Ok(Verb::InstallCert { cert, ca: args.text("ca")?, within: Duration::from_secs(within) })
-}
-
-/// Commands of the contract that need what this box does not have.
-fn unsupported(name: &str) -> Result<Verb, Wrong> {
-    let why = match name {
-        "update" => "no updater is installed on this box",
-        _ => return Err(("unknown_command", format!("no such command; there are {}", COMMANDS.join(", ")))),
-    };
-    Ok(Verb::Unsupported(why))
 }
 
 fn missing(name: &str) -> Wrong {
@@ -444,10 +445,6 @@ mod tests {
         let read = command("config-set", br#"{"id":"b","args":{"toml":""}}"#).expect("a command");
         let confirm_within = Duration::from_secs(600);
         assert_eq!(read.verb, Verb::ConfigSet { layer: String::new(), confirm_within });
-        assert!(matches!(
-            command("update", br#"{"id":"c","args":{"x":1}}"#),
-            Ok(Command { verb: Verb::Unsupported(_), .. })
-        ));
         let rotate = |args: &str| command("rotate-cert", format!("{{\"id\":\"r\",\"args\":{args}}}").as_bytes());
         let verb = |args: &str| rotate(args).map(|command| command.verb);
         assert_eq!(verb("{}"), Ok(Verb::RotateCert { fresh: false }));

@@ -1,4 +1,4 @@
-//! Retained documents about what runs here: the settings that stand, and the firmware.
+//! The retained document about the settings that stand.
 
 use super::command::BODY_BYTES_MAX;
 use super::head::Head;
@@ -81,38 +81,6 @@ fn fitting(values: &str) -> &str {
     &values[..end]
 }
 
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "firmware")]
-pub(super) struct FirmwareBody<'a> {
-    #[serde(flatten)]
-    head: Head<'a>,
-    /// Version of Picket that runs.
-    installed_version: &'a str,
-    /// Name and version of the system (os-release).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    os: Option<&'a str>,
-    /// Version of the image, where the system is one (os-release, IMAGE_VERSION).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    image_version: Option<&'a str>,
-    /// What installs new images: `none` where nothing does.
-    updater: &'a str,
-}
-
-/// The body of `firmware`. `os_release`: the text of /etc/os-release.
-pub fn firmware(made: &Made, os_release: &str) -> Vec<u8> {
-    let value = |key: &str| {
-        let line = os_release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
-        Some(line.trim().trim_matches('"')).filter(|text| !text.is_empty() && text.len() <= 128)
-    };
-    encoded(&FirmwareBody {
-        head: Head::new(made),
-        installed_version: env!("CARGO_PKG_VERSION"),
-        os: value("PRETTY_NAME"),
-        image_version: value("IMAGE_VERSION"),
-        updater: "none",
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,8 +93,5 @@ mod tests {
         let body = config(&made, &told);
         let text = String::from_utf8_lossy(&body);
         assert!(body.len() <= BODY_BYTES_MAX && text.contains("\"values_cut\":true"), "{}", body.len());
-        let body = firmware(&made, "NAME=x\nPRETTY_NAME=\"Debian 12\"\nIMAGE_VERSION=\n");
-        let text = String::from_utf8_lossy(&body);
-        assert!(text.contains("\"os\":\"Debian 12\"") && !text.contains("image_version"), "{text}");
     }
 }

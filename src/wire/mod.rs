@@ -8,6 +8,7 @@ mod compare;
 mod config;
 mod discovery;
 mod event;
+mod firmware;
 mod fitness;
 mod head;
 mod health;
@@ -28,7 +29,8 @@ pub use command::{
     reply_record,
 };
 pub use compare::{Comparison, ReadingBody, comparison, reading};
-pub use config::{ConfigTold, config, firmware};
+pub use config::{ConfigTold, config};
+pub use firmware::{Firmware, LastUpdate, firmware};
 pub use discovery::{HOME_ASSISTANT_BIRTH, discovery};
 pub use event::{Teller, cleared_by_restart, event};
 pub use fitness::{FitnessPoint, FitnessReport, fitness};

@@ -39,6 +39,15 @@ pub struct ProbeBoard {
     pub model: Option<String>,
     /// Board that was recognised, or `generic`.
     pub profile: &'static str,
+    /// That board's name for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Its hardware decoders, by FFmpeg's names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub decoders: Vec<String>,
+    /// What is to be known of its video inputs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Processors that this process may use.
     pub cores: usize,
     /// Degrees Celsius of each thermal zone.

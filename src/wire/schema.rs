@@ -3,8 +3,9 @@
 use super::certificate::Provision;
 use super::command::ReplyBody;
 use super::compare::{Comparison, ReadingBody};
-use super::config::{ConfigBody, FirmwareBody};
+use super::config::ConfigBody;
 use super::event::EventBody;
+use super::firmware::FirmwareBody;
 use super::fitness::FitnessReport;
 use super::health::HealthBody;
 use super::info::InfoBody;

@@ -46,18 +46,18 @@ def vivid(box, control):
     box.must(f"/run/vivid {control}")
 
 
-def prepare(bench, name, shift=1):
+def prepare(bench, name):
     """A freshly flashed box with settings on its card, and its start."""
     box = bench.box(name)
     box.card_put("picket.toml", SETTINGS)
     since = bench.broker.mark()
-    box.on(shift=shift)
+    box.on()
     return box, online(bench, box, since), since
 
 
 def start(bench):
     """From a flashed medium to alerts: settings from the card, budgets, exposure, freeze and lost signal, a picture to look at."""
-    box, first, since = prepare(bench, "start", shift=0)
+    box, first, since = prepare(bench, "start")
     said = [f"first start: online {first['mono_ms'] / 1000:.2f} s after the kernel began (makes its identity, takes its settings)"]
     device = bench.device(since)
     box.wait_shell()
@@ -231,30 +231,25 @@ def cuts(bench):
     moments = []
     with bench.web(variants.folder) as url:
         box.must(f"wget -q -O /data/update/next.raucb {url}/{bundle.name} && sync", 300)
-        for number in range(bench.cuts):
-            kind = ("work", "start", "update")[number % 3]
-            at = bench.broker.mark()
-            if not box.is_on():
-                box.on()
-            if kind == "start":
-                box.cut()
-                box.on()
-                pause = chance.uniform(2, 60)
-            else:
-                if number:
-                    online(bench, box, at)
-                    box.wait_shell()
-                vivid(box, chance.choice(["freeze", "no_signal"]))
-                if kind == "update":
-                    bench.broker.command(device, "update", f"cut-{number}", {"bundle": "next.raucb", "force": True})
-                pause = chance.uniform(1, 30)
-            time.sleep(pause)
+    for number in range(bench.cuts):
+        kind = ("work", "start", "update")[number % 3]
+        if kind == "start":
             box.cut()
-            moments.append(f"{kind}+{pause:.0f}s")
             box.on()
-            online(bench, box, at if kind == "start" else bench.broker.mark())
-            must(box.is_on(), "the box went off by itself")
-            box.wait_shell()
+            pause = chance.uniform(2, 90)
+        else:
+            vivid(box, chance.choice(["freeze", "no_signal"]))
+            if kind == "update":
+                bench.broker.command(device, "update", f"cut-{number}", {"bundle": "next.raucb", "force": True})
+            pause = chance.uniform(1, 60)
+        time.sleep(pause)
+        box.cut()
+        moments.append(f"{kind}+{pause:.0f}s")
+        at = bench.broker.mark()
+        box.on()
+        online(bench, box, at)
+        box.wait_shell(START_S)
+        bench.fetch(box, "vivid")
     vivid(box, "signal")
     vivid(box, "move")
     version = box.must("grep IMAGE_VERSION /etc/os-release").strip()
