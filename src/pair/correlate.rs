@@ -16,8 +16,10 @@ pub struct Peak {
 pub fn correlate(long: &[f32], window: &[f32], width: usize, out: &mut Vec<f32>) {
     out.clear();
     let power = dot(window, window);
-    let mut places = long.windows(window.len()).step_by(width.max(1));
-    while let Some(part) = places.next() {
+    if window.is_empty() {
+        return;
+    }
+    for part in long.windows(window.len()).step_by(width.max(1)) {
         let other = dot(part, part);
         let both = (power * other).sqrt();
         out.push(if both > 0.0 { dot(part, window) / both } else { 0.0 });

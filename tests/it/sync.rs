@@ -88,7 +88,7 @@ fn what_cannot_be_compared_is_told() {
 #[test]
 fn an_encoder_that_freezes_is_told_from_an_input_that_does() {
     let folder = tempfile::tempdir().expect("a folder");
-    let freeze = "freezeframes=first=300:last=400:replace=299";
+    let freeze = "split[a][b];[a][b]freezeframes=first=300:last=400:replace=299";
     let good = programme(folder.path(), "good.ts", 20, "null", "anull");
     let frozen = programme(folder.path(), "frozen.ts", 20, freeze, "anull");
     for (before, whose) in [(&good, "moves on: the encoder's doing"), (&frozen, "has it too: not the encoder's doing")]
