@@ -221,7 +221,7 @@ impl Pipeline {
 
     /// Takes `unit` through all stages and appends what is news.
     pub fn step(&mut self, unit: Unit, alerts: &mut Vec<Alert>) {
-        let before = alerts.len();
+        let (before, ends) = (alerts.len(), matches!(unit, Unit::End));
         self.said.clear();
         match unit {
             Unit::Video(frame) => self.picture(frame, alerts),
@@ -261,7 +261,8 @@ impl Pipeline {
         if self.evidence {
             self.attach_pictures(&mut alerts[before..]);
         }
-        if let Some(pairing) = &mut self.pairing {
+        // At the end nothing waits any more.
+        if let Some(pairing) = self.pairing.as_mut().filter(|_| !ends) {
             pairing.pass(self.now, alerts, before);
         }
     }
@@ -272,11 +273,11 @@ impl Pipeline {
     }
 
     fn finish(&mut self, by: ClearedBy, alerts: &mut Vec<Alert>) {
-        if let Some(pairing) = &mut self.pairing {
-            pairing.finish(alerts);
-        }
         if let Some(block) = self.sampler.as_mut().and_then(Sampler::finish) {
             self.sampled(block);
+        }
+        if let Some(pairing) = &mut self.pairing {
+            pairing.finish(self.now, alerts);
         }
         self.incidents.finish(self.now, by, alerts);
         let SourceStatus { frames, looked_at, errors, format, .. } = &self.status;

@@ -1,5 +1,6 @@
 //! Whose doing is it? What the input showed when the output failed.
 
+use super::block::CELLS;
 use super::compare::Pair;
 use super::pictures;
 use super::track::{PICTURE_STEP, SOUND_STEP};
@@ -8,7 +9,7 @@ use crate::time::MediaTime;
 /// The longest stretch that is looked at, and the shortest that says something, ns.
 const STRETCH_MAX: i64 = 10_000_000_000;
 const STRETCH_MIN: i64 = 300_000_000;
-/// Mean change of the cells over 80 ms, code values: more moves, less than half of it stands.
+/// Change of the cells over 80 ms, code values: more moves, less than half of it stands.
 const MOVES: f32 = 0.1;
 /// Mean luma, code values.
 const LIT: f32 = 40.0;
@@ -59,21 +60,26 @@ impl Pair {
         }
     }
 
-    /// Mean change of the input's cells over 80 ms.
+    /// Change of the input's cells over 80 ms, in the median: it may have moved until the very moment.
     fn input_moves(&self, from: MediaTime, to: MediaTime) -> Option<f32> {
         let cells = &self.input.cells;
         let places = clipped(from, to, PICTURE_STEP, cells.range())?;
         let change = |at: i64| {
             let (now, before) = (cells.get(at)?, cells.get(at - 8)?);
-            Some(now.iter().zip(before).map(|(now, before)| (now - before).abs()).sum::<f32>() / now.len() as f32)
+            Some(now.iter().zip(before).map(|(now, before)| (now - before).abs()).sum::<f32>() / CELLS as f32)
         };
-        mean(places.filter_map(change))
+        let mut changes: Vec<f32> = places.filter_map(change).collect();
+        changes.sort_unstable_by(f32::total_cmp);
+        changes.get(changes.len() / 2).copied()
     }
 
     fn input_luma(&self, from: MediaTime, to: MediaTime) -> Option<f32> {
         let cells = &self.input.cells;
         let places = clipped(from, to, PICTURE_STEP, cells.range())?;
-        mean(places.filter_map(|at| cells.get(at)).map(|cells| cells.iter().sum::<f32>() / cells.len() as f32))
+        let luma = |cells: &[f32; CELLS]| cells.iter().sum::<f32>() / CELLS as f32;
+        let mut all: Vec<f32> = places.filter_map(|at| cells.get(at)).map(luma).collect();
+        all.sort_unstable_by(f32::total_cmp);
+        all.get(all.len() / 2).copied()
     }
 
     fn input_level(&self, from: MediaTime, to: MediaTime) -> Option<f32> {
@@ -87,11 +93,11 @@ impl Pair {
 
     fn stumbles(&self, lag: i64, from: MediaTime, to: MediaTime) -> Option<Blame> {
         let (start, end) = (MediaTime(from.0.saturating_add(lag)), MediaTime(to.0.saturating_add(lag)));
-        let found = pictures::compare(&self.input, &self.output, lag, start, end);
-        match (found.seen, found.missing + found.repeated) {
-            (0, _) => None,
-            (_, 0) => Some(Blame::Input),
-            (_, _) => Some(Blame::Encoder),
+        let found = pictures::compare((&self.input, &self.output), lag, (start, end), pictures::MOVES_KNOWN);
+        match found.missing + found.repeated {
+            0 if pictures::stumbles(&self.input, from, to) > 0 => Some(Blame::Input),
+            0 => None,
+            _ => Some(Blame::Encoder),
         }
     }
 }
@@ -100,9 +106,4 @@ impl Pair {
 fn clipped(from: MediaTime, to: MediaTime, step: i64, kept: std::ops::Range<i64>) -> Option<std::ops::Range<i64>> {
     let places = from.0.div_euclid(step).max(kept.start)..to.0.div_euclid(step).min(kept.end);
     ((places.end - places.start) * step >= STRETCH_MIN).then_some(places)
-}
-
-fn mean(values: impl Iterator<Item = f32>) -> Option<f32> {
-    let (sum, count) = values.fold((0.0, 0_u32), |(sum, count), value| (sum + value, count + 1));
-    (count > 0).then(|| sum / count as f32)
 }

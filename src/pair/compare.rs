@@ -6,6 +6,7 @@ use super::pictures::{self, Pictures};
 use super::steady::{Steady, Steadying};
 use super::track::{PICTURE_STEP, SOUND_STEP, Track};
 use crate::time::MediaTime;
+use std::collections::VecDeque;
 
 /// What is compared at once, ns.
 const WINDOW: i64 = 5_000_000_000;
@@ -36,6 +37,9 @@ const SECOND: f64 = 0.9;
 /// What belongs to the peak, places.
 const PICTURE_APART: usize = 12;
 const SOUND_APART: usize = 20;
+/// Readings whose pictures lie within a window, and lost and repeated ones among them that do no harm.
+const STUMBLE_WINDOWS: usize = 6;
+const STUMBLES_MAX: u32 = 5;
 /// Less change than this (root mean square over the window; code values, dB) is none that could be followed.
 const PICTURE_CHANGE_MIN: f32 = 0.12;
 const SOUND_CHANGE_MIN: f32 = 0.8;
@@ -73,7 +77,7 @@ pub struct Reading {
     pub sound: Result<(f64, f64), Silence>,
     /// From the input's arrival to the output's, ms.
     pub latency_ms: Option<f64>,
-    /// What the encoder adds, ms: positive is sound late.
+    /// What the encoder adds, ms: positive is sound late. Not known while pictures stumble.
     pub offset_ms: Option<f64>,
     /// Loudness that it adds, dB.
     pub level_db: Option<f64>,
@@ -97,6 +101,8 @@ pub struct Pair {
     /// End of the last window.
     done: Option<MediaTime>,
     steadying: Steadying,
+    /// Lost and repeated pictures of the last readings, which their windows reach back to.
+    stumbled: VecDeque<u32>,
     /// Scratch.
     long: Vec<f32>,
     window: Vec<f32>,
@@ -115,6 +121,7 @@ impl Pair {
             unknown: 0,
             done: None,
             steadying: Steadying::default(),
+            stumbled: VecDeque::new(),
             long: Vec::new(),
             window: Vec::new(),
             heights: Vec::new(),
@@ -164,11 +171,13 @@ impl Pair {
             Err(_) => self.unknown += 1,
         }
         let sound = self.sound(at);
-        let both = picture.ok().zip(sound.ok());
-        let offset_ms = both.map(|(picture, sound)| sound.0 - picture.0);
         let lag = picture.ok().map(|(lag, _)| (lag * 1e6) as i64);
         let since = since.unwrap_or(at).max(MediaTime(at.0 - WINDOW));
-        let pictures = lag.map(|lag| pictures::compare(&self.input, &self.output, lag, since, at));
+        let tracks = (&self.input, &self.output);
+        let pictures = lag.map(|lag| pictures::compare(tracks, lag, (since, at), pictures::MOVES));
+        let pictures = pictures.unwrap_or_default();
+        let both = picture.ok().zip(sound.ok()).filter(|_| !self.too_many_stumble(pictures));
+        let offset_ms = both.map(|(picture, sound)| sound.0 - picture.0);
         let reading = Reading {
             at,
             picture,
@@ -176,11 +185,21 @@ impl Pair {
             latency_ms: lag.map(|lag| (lag + self.output.epoch() - self.input.epoch()) as f64 / 1e6),
             offset_ms,
             level_db: sound.ok().and_then(|(lag, _)| self.level(at, (lag * 1e6) as i64)),
-            pictures: pictures.unwrap_or_default(),
+            pictures,
             quality: lag.and_then(|lag| pictures::quality(&self.input, &self.output, lag, at)),
         };
         self.steadying.take(&reading);
         Some(reading)
+    }
+
+    /// Whether too many pictures of the window are not what they should be: what moves then is shown late now and then,
+    /// and where the picture lies is not known well enough to hold the sound against it.
+    fn too_many_stumble(&mut self, pictures: Pictures) -> bool {
+        if self.stumbled.len() == STUMBLE_WINDOWS {
+            self.stumbled.pop_front();
+        }
+        self.stumbled.push_back(pictures.missing + pictures.repeated);
+        self.stumbled.iter().sum::<u32>() > STUMBLES_MAX
     }
 
     /// Lag of the picture, ms, and how alike both are.

@@ -16,6 +16,9 @@ pub struct Peak {
 pub fn correlate(long: &[f32], window: &[f32], width: usize, out: &mut Vec<f32>) {
     out.clear();
     let power = dot(window, window);
+    if window.is_empty() {
+        return;
+    }
     for part in long.windows(window.len()).step_by(width.max(1)) {
         let other = dot(part, part);
         let both = (power * other).sqrt();

@@ -7,8 +7,10 @@ use std::collections::VecDeque;
 
 /// A step this much longer than the usual leaves a picture out.
 const GAP: f64 = 1.6;
-/// The input changed by at least this from one to the other, code values ...
-const MOVES: f64 = 0.4;
+/// The input changed by at least this from one to the other, code values: coders let smaller changes stand, ...
+pub(super) const MOVES: f64 = 0.25;
+/// ... but where it is known that pictures are repeated, this is enough to tell whose ...
+pub(super) const MOVES_KNOWN: f64 = 0.04;
 /// ... and the output by no more than this share of it: it shows the same picture again.
 const SAME: f64 = 0.12;
 /// Constants of SSIM (Wang et al., 2004): of means, and of detail in tenths of a code value.
@@ -35,7 +37,12 @@ impl std::ops::AddAssign for Pictures {
 }
 
 /// The pictures of `output` after `from` up to `to` against those of `input`, `lag` ns before.
-pub(super) fn compare(input: &Track, output: &Track, lag: i64, from: MediaTime, to: MediaTime) -> Pictures {
+pub(super) fn compare(
+    (input, output): (&Track, &Track),
+    lag: i64,
+    (from, to): (MediaTime, MediaTime),
+    moves: f64,
+) -> Pictures {
     let usual = output.picture_step().max(1) as f64;
     let mut found = Pictures::default();
     let start = output.pictures.partition_point(|picture| picture.at <= from).max(1);
@@ -55,11 +62,27 @@ pub(super) fn compare(input: &Track, output: &Track, lag: i64, from: MediaTime, 
             found.missing += (step / usual).round() as u32 - 1;
         }
         let moved = change(&input.pictures[was], &input.pictures[is]);
-        if moved >= MOVES && change(&before, &now) <= SAME * moved {
+        if moved >= moves && change(&before, &now) <= SAME * moved {
             found.repeated += 1;
         }
     }
     found
+}
+
+/// Pictures of one source alone that lie too far apart or change by next to nothing among others that do, after `from` up
+/// to `to`.
+pub(super) fn stumbles(track: &Track, from: MediaTime, to: MediaTime) -> usize {
+    let usual = track.picture_step().max(1) as f64;
+    let start = track.pictures.partition_point(|picture| picture.at <= from).max(1);
+    let all = || (start..track.pictures.len()).map(|index| (&track.pictures[index - 1], &track.pictures[index]));
+    let steps = || all().take_while(|(_, now)| now.at <= to);
+    let mut changes: Vec<f64> = steps().map(|(before, now)| change(before, now)).collect();
+    changes.sort_unstable_by(f64::total_cmp);
+    let middle = changes.get(changes.len() / 2).copied().unwrap_or(0.0);
+    let stands =
+        |before: &PicturePrint, now: &PicturePrint| middle >= MOVES_KNOWN && change(before, now) <= SAME * middle;
+    let apart = |before: &PicturePrint, now: &PicturePrint| (now.at.0 - before.at.0) as f64 > GAP * usual;
+    steps().filter(|(before, now)| stands(before, now) || apart(before, now)).count()
 }
 
 /// The picture that is shown at about `at`.

@@ -167,14 +167,15 @@ fn whoever_fails_is_named() {
         readings(&mut pair, &input, &output);
         pair.blame(fault, time(22), time(27))
     };
-    let stands: fn(i64) -> Option<i64> = |n| Some(n.min(500));
+    // At 22 s, where it is looked for.
+    let stands: fn(i64) -> Option<i64> = |n| Some(n.min(550));
     let good = || Tap::behind(0.0, 0.0);
     assert_eq!(blame(good(), Tap { shows: stands, ..good() }, Fault::Still), Some(Blame::Encoder));
     assert_eq!(
         blame(Tap { shows: stands, ..good() }, Tap { shows: stands, ..good() }, Fault::Still),
         Some(Blame::Input)
     );
-    let dark: fn(f64) -> bool = |at| at > 20.0;
+    let dark: fn(f64) -> bool = |at| at >= 22.0;
     assert_eq!(blame(good(), Tap { dark, ..good() }, Fault::Dark), Some(Blame::Encoder));
     assert_eq!(blame(Tap { dark, ..good() }, Tap { dark, ..good() }, Fault::Dark), Some(Blame::Input));
     assert_eq!(blame(good(), good(), Fault::Silent), Some(Blame::Encoder));

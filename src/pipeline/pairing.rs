@@ -86,8 +86,12 @@ impl Pairing {
     }
 
     /// Gives all back that waits.
-    pub fn finish(&mut self, alerts: &mut Vec<Alert>) {
-        alerts.extend(self.waiting.drain(..).map(|(_, alert)| alert));
+    pub fn finish(&mut self, now: Stamp, alerts: &mut Vec<Alert>) {
+        while let Some((_, mut alert)) = self.waiting.pop_front() {
+            let blame = if self.asked(&alert) { self.blame(&alert, now) } else { None };
+            self.name(&mut alert, blame);
+            alerts.push(alert);
+        }
     }
 
     /// Whether the input can say something of it.
@@ -139,5 +143,69 @@ fn goes_on(defect: Defect) -> &'static str {
         Defect::FrameDrop => "has all pictures",
         Defect::Silence => "has sound",
         _ => "goes on",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::ClearedBy;
+    use crate::detect::Severity;
+    use crate::ids::{DeviceId, IncidentIds, StartCount};
+
+    fn source(name: &str) -> SourceId {
+        SourceId::new(name).expect("well formed")
+    }
+
+    fn at(seconds: i64) -> Stamp {
+        Stamp { at: MediaTime(seconds * 1_000_000_000), arrived: Mono(seconds as u64 * 1_000_000_000) }
+    }
+
+    fn alert(defect: Defect, transition: Transition) -> Alert {
+        Alert {
+            id: IncidentIds::new(&DeviceId::offline(), StartCount(1), &source("out")).next_id(),
+            source: source("out"),
+            defect,
+            transition,
+            severity: Severity::Major,
+            at: at(10),
+            onset: at(9).at,
+            value: 1.0,
+            threshold: 1.0,
+            unit: "s",
+            confidence: None,
+            region: None,
+            text: "it fails".to_owned(),
+            masks: Vec::new(),
+            evidence: None,
+        }
+    }
+
+    #[test]
+    fn a_lost_output_whose_input_goes_on_is_the_encoders_doing() {
+        let mut pairing = Pairing::new(source("in"));
+        pairing.input(&Block::default(), at(9).arrived);
+        let mut alerts = vec![alert(Defect::StreamLoss, Transition::Raised)];
+        pairing.pass(at(10), &mut alerts, 0);
+        assert_eq!(alerts[0].text, "it fails; its input in goes on: the encoder's doing");
+    }
+
+    #[test]
+    fn alerts_wait_in_order_and_none_is_kept() {
+        let mut pairing = Pairing::new(source("in"));
+        let cleared = Transition::Cleared { end: at(10).at, by: ClearedBy::Recovered };
+        // Nothing came of the input, so nothing is known of it.
+        let mut alerts = vec![alert(Defect::StreamLoss, Transition::Raised), alert(Defect::Clipping, cleared)];
+        pairing.pass(at(10), &mut alerts, 0);
+        assert!(alerts.is_empty());
+        pairing.pass(at(12), &mut alerts, 0);
+        assert!(alerts.is_empty());
+        pairing.pass(at(13), &mut alerts, 0);
+        assert_eq!(alerts.iter().map(|alert| alert.defect).collect::<Vec<_>>(), [Defect::StreamLoss, Defect::Clipping]);
+        assert_eq!(alerts[0].text, "it fails");
+        let mut last = vec![alert(Defect::StreamLoss, Transition::Raised)];
+        pairing.pass(at(20), &mut last, 0);
+        pairing.finish(at(20), &mut last);
+        assert_eq!(last.len(), 1);
     }
 }

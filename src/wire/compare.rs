@@ -8,6 +8,8 @@ use serde::Serialize;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 #[schemars(rename = "reading")]
 pub struct ReadingBody {
+    /// Minor version of the contract.
+    pub v: u32,
     /// Always `reading`.
     #[serde(rename = "type")]
     #[schemars(regex(pattern = "^reading$"))]
@@ -85,7 +87,7 @@ pub struct Comparison {
 
 /// A reading as a JSON object.
 pub fn reading(body: &ReadingBody) -> Vec<u8> {
-    encoded(&ReadingBody { kind: "reading", ..body.clone() })
+    encoded(&ReadingBody { v: MINOR_VERSION, kind: "reading", ..body.clone() })
 }
 
 /// All of it as a JSON object.

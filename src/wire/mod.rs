@@ -30,9 +30,9 @@ pub use command::{
 };
 pub use compare::{Comparison, ReadingBody, comparison, reading};
 pub use config::{ConfigTold, config};
-pub use firmware::{Firmware, LastUpdate, firmware};
 pub use discovery::{HOME_ASSISTANT_BIRTH, discovery};
 pub use event::{Teller, cleared_by_restart, event};
+pub use firmware::{Firmware, LastUpdate, firmware};
 pub use fitness::{FitnessPoint, FitnessReport, fitness};
 pub use health::{BrokerHealth, BudgetHealth, HealthParts, SpoolHealth, class, health};
 pub use info::{Device, Hold, Info, holds, info};
