@@ -147,7 +147,7 @@ def check_data() -> list[str]:
     fstab = (ROOT / "board/image/files/etc/fstab").read_text()
     image = (LAYERS["picket"] / "recipes-core/images/picket-image.inc").read_text()
     for name, where in ((plan["partitions"]["esp"], "/boot/efi"), (plan["partitions"]["config"], "/boot/picket")):
-        if not re.search(rf"^PARTLABEL={name}\s+{where}\s", fstab, re.M) or f"${{IMAGE_ROOTFS}}{where}" not in image:
+        if not re.search(rf"^(PARTLABEL=|/dev/disk/by-partlabel/){name}\s+{where}\s", fstab, re.M) or f"${{IMAGE_ROOTFS}}{where}" not in image:
             faults.append(f"{name} is not mounted on {where}, or the image has no folder for it")
     return faults
 
@@ -176,8 +176,8 @@ def check_appliance(metadata: Metadata) -> list[str]:
     common = ROOT / "board/common/files"
     faults += [f"{path.relative_to(common)} of board/common is not in the package" for path in common.rglob("*")
                if path.is_file() and str(path.relative_to(common)) not in installed]
-    theirs = re.search(r'"multi-user.target": "([^"]*)"', (ROOT / "board/image/root.py").read_text())
-    wanted = {unit for unit in theirs[1].split() if (common / "usr/lib/systemd/system" / unit).exists()} if theirs else set()
+    theirs = re.search(r'"multi-user.target":\s*((?:"[^"]*"\s*)+)', (ROOT / "board/image/root.py").read_text())
+    wanted = {unit for unit in theirs[1].replace('"', " ").split() if (common / "usr/lib/systemd/system" / unit).exists()} if theirs else set()
     if started != wanted:
         faults.append(f"started are {sorted(started)}, in the image of board/ {sorted(wanted)}")
     return faults
