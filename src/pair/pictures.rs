@@ -13,6 +13,8 @@ pub(super) const MOVES: f64 = 0.25;
 pub(super) const MOVES_KNOWN: f64 = 0.04;
 /// ... and the output by no more than this share of it: it shows the same picture again.
 const SAME: f64 = 0.12;
+/// Rates of pictures that differ by no more than this are the same.
+const SAME_RATE: f64 = 0.1;
 /// Constants of SSIM (Wang et al., 2004): of means, and of detail in tenths of a code value.
 const C1: f64 = 6.5;
 const C2: f64 = 4.0;
@@ -44,6 +46,8 @@ pub(super) fn compare(
     moves: f64,
 ) -> Pictures {
     let usual = output.picture_step().max(1) as f64;
+    // Another rate of pictures repeats some, or all, without fault.
+    let same_rate = (usual / input.picture_step().max(1) as f64 - 1.0).abs() <= SAME_RATE;
     let mut found = Pictures::default();
     let start = output.pictures.partition_point(|picture| picture.at <= from).max(1);
     for index in start..output.pictures.len() {
@@ -62,7 +66,7 @@ pub(super) fn compare(
             found.missing += (step / usual).round() as u32 - 1;
         }
         let moved = change(&input.pictures[was], &input.pictures[is]);
-        if moved >= moves && change(&before, &now) <= SAME * moved {
+        if same_rate && moved >= moves && change(&before, &now) <= SAME * moved {
             found.repeated += 1;
         }
     }
