@@ -24,7 +24,7 @@ UNITS_OFF = ("systemd-networkd-wait-online.service systemd-pstore.service system
              "integritysetup.target systemd-journald-audit.socket systemd-logind.service").split()
 UNITS_ON = {"multi-user.target":
             "picket.service systemd-networkd.service systemd-resolved.service systemd-timesyncd.service picket-card.service "
-            "picket-confirm.service picket-update.path picket-grow.service",
+            "picket-confirm.service picket-reboot.path picket-update.path picket-grow.service",
             "sockets.target": "dbus.socket systemd-networkd.socket"}
 # Programs of systemd and others that a box without people has no use for.
 GONE = ("usr/lib/udev/hwdb.d", "usr/lib/udev/hwdb.bin", "etc/udev/hwdb.bin", "usr/lib/systemd/catalog", "usr/lib/systemd/user", "usr/lib/systemd/user-generators",
