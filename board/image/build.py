@@ -41,9 +41,7 @@ def wanted_packages(apt, layout):
 
 
 def write_lock(layout, apt):
-    names, all_names = wanted_packages(apt, layout)
-    del names
-    debs.write_lock(LOCK, apt.candidates(all_names))
+    debs.write_lock(LOCK, apt.candidates(wanted_packages(apt, layout)[1]))
 
 
 def resolve(apt, layout, newer):
@@ -140,12 +138,8 @@ def build(options):
           f"{time.monotonic() - began:.0f} s")
     if development:
         print("bundles are signed with a key for development: set PICKET_SIGN_CERT and PICKET_SIGN_KEY for boxes that leave the house")
-    for package, (was, now) in sorted(changed_of(facts)):
+    for package, (was, now) in sorted(facts["not_as_locked"].items()):
         print(f"not as locked: {package} {was} -> {now}")
-
-
-def changed_of(facts):
-    return [(name, tuple(pair)) for name, pair in facts["not_as_locked"].items()]
 
 
 def main():
