@@ -1,6 +1,7 @@
 //! At the door: versions of MQTT, TLS, who is let in, and the limits that the broker tells.
 
-use super::{Check, Point, reason, talk};
+use super::{Check, Point, talk};
+use crate::mqtt::chain;
 use crate::mqtt::visit::{Error, Filter, Hello, Secured, Visit};
 use crate::mqtt::{Settings, Tls, Version};
 use crate::wire::Qos;
@@ -51,7 +52,7 @@ impl Check {
             self.version = wanted;
         }
         let (five, three) = if wanted == Version::Five { (&first, &second) } else { (&second, &first) };
-        let word = |outcome: &Result<_, Error>| outcome.as_ref().err().map_or(String::new(), reason);
+        let word = |outcome: &Result<_, Error>| outcome.as_ref().err().map_or(String::new(), |error| chain(error));
         let points = vec![
             match five {
                 Ok(_) => Point::ok("mqtt_5", "MQTT 5 is spoken").with("connect_ms", took_ms),

@@ -12,6 +12,7 @@ mod talk;
 pub use point::{Level, Point};
 
 use crate::ids::{DeviceId, SourceId};
+use crate::mqtt::chain;
 use crate::mqtt::visit::{Error, Hello, Visit, Welcome};
 use crate::mqtt::{Settings, Version};
 use crate::time::{Clock, Mono};
@@ -60,26 +61,12 @@ pub fn check(plan: Plan, clock: Arc<dyn Clock>, mut tell: impl FnMut(&Point)) ->
             _ = terminate.recv() => End::Interrupted,
             went = check.run(&mut tell) => match went {
                 Ok(()) => End::Done,
-                Err(error) => End::Unreachable(reason(&error)),
+                Err(error) => End::Unreachable(chain(&error)),
             },
         };
         // A second signal must not keep us from tidying up; the time that takes is bounded.
         Ok((end, check.tidy().await))
     })
-}
-
-/// An error with what caused it.
-fn reason(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 struct Check {

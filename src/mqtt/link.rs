@@ -309,12 +309,15 @@ fn with_fault(down: Down, fault: Option<&str>) -> Down {
     }
 }
 
-/// An error with what caused it.
-fn chain(error: &dyn std::error::Error) -> String {
+/// An error with what caused it, for people. A cause that is told already is not told again.
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text = format!("{text}: {error}");
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
         cause = error.source();
     }
     text

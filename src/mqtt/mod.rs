@@ -22,6 +22,7 @@ mod tests;
 
 pub use backoff::Backoff;
 pub use courier::{Courier, Identity};
+pub use link::chain;
 pub use news::{Counters, Event};
 
 use std::path::PathBuf;

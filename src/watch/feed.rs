@@ -1,6 +1,7 @@
 //! The line to the broker: one visit after the other, with a wait in between that grows.
 
 use super::asks::Wishes;
+use crate::mqtt::chain;
 use crate::mqtt::visit::{Error, Filter, Hello, Received, Told, Visit};
 use crate::mqtt::{Backoff, Settings, Version};
 use crate::time::{Clock, Mono};
@@ -58,7 +59,7 @@ impl Feed {
             }
             let wait = backoff.next_wait().clamp(Duration::from_millis(200), WAIT_MAX);
             let refused = matches!(error, Error::Refused(_) | Error::Password(_));
-            if self.news.send(News::Down { why: reason(&error), refused }).await.is_err() {
+            if self.news.send(News::Down { why: chain(&error), refused }).await.is_err() {
                 return;
             }
             // Wishes of the connection that is gone are void.
@@ -165,18 +166,4 @@ async fn ask(visit: &mut Visit, wishes: Wishes) -> Result<(), Error> {
         visit.subscribe(&filters).await?;
     }
     Ok(())
-}
-
-/// An error with what caused it.
-fn reason(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }
