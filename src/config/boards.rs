@@ -151,6 +151,7 @@ pub enum Boot {
     /// GRUB under UEFI, with its environment on the boot partition.
     GrubEfi,
     /// U-Boot, with its environment where the board has it.
+    #[expect(clippy::enum_variant_names, reason = "the loader's own name")]
     UBoot,
     /// The vendor's own.
     Vendor,
