@@ -32,7 +32,7 @@ setup-bench:
 	@board/setup.sh build test bench cross
 
 build: setup-build ## build the daemon, optimised but quick to link ('make watch' for one that has 'picket watch' too)
-	$(CARGO) build --locked --profile $(PROFILE)
+	$(CARGO) build --locked --profile $(PROFILE) $(if $(FEATURES),--features $(FEATURES))
 
 # For people's machines: boxes do not need a terminal's view of a fleet, so their image is built without.
 watch: setup-build ## build with 'picket watch', a fleet in a terminal: then 'make install' installs that one
@@ -115,7 +115,7 @@ instructions: setup-bench ## count the instructions of the pass, natively and fo
 	@python3 -B tests/bench/run.py instructions --kernels $(TARGET_DIR)/$(PROFILE)/picket-bench-kernels --arm $(TARGET_DIR)/$(ARM)/release/picket-bench-kernels --out $(TARGET_DIR)/bench
 
 cross: setup-cross ## build the stripped aarch64 daemon (fat LTO: some minutes)
-	$(CARGO) build --locked --release --target $(ARM)
+	$(CARGO) build --locked --release --target $(ARM) $(if $(FEATURES),--features $(FEATURES))
 	@.ci/binary.sh $(TARGET_DIR)/$(ARM)/release/picket
 
 BOARD ?= qemu-arm64

@@ -116,7 +116,7 @@ def counted(command, name):
 
 def callgrind(binary):
     def count(name, pictures):
-        said = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", binary, "--count", name, str(pictures)],
+        said = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=*counted*", binary, "--count", name, str(pictures)],
                               capture_output=True, text=True)
         collected = [line for line in said.stderr.splitlines() if "Collected" in line]
         if said.returncode or not collected:
