@@ -86,7 +86,11 @@ pub(super) fn run(options: &Options) -> Result<u8, Failure> {
         ));
     }
     match end {
-        End::Unreachable(why) => return Err(Failure { code: ENVIRONMENT, text: format!("{broker}: {why}") }),
+        End::Unreachable(why) => {
+            // Some errors begin with where.
+            let text = if why.starts_with(&broker) { why } else { format!("{broker}: {why}") };
+            return Err(Failure { code: ENVIRONMENT, text });
+        }
         End::Interrupted => return Err(Failure { code: ENVIRONMENT, text: "interrupted".to_owned() }),
         End::Done => {}
     }

@@ -115,19 +115,8 @@ struct Failure {
 
 impl Failure {
     fn environment(error: &dyn std::error::Error) -> Self {
-        Self { code: ENVIRONMENT, text: chain(error) }
+        Self { code: ENVIRONMENT, text: crate::mqtt::chain(error) }
     }
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 /// Parses the arguments and runs the command.

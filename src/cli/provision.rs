@@ -1,6 +1,6 @@
 //! `picket provision`: the key of this box, signing requests for it, and the certificates that come back.
 
-use super::{CONFIGURATION, Configured, ENVIRONMENT, FINDINGS, Failure, Format, GOOD, chain, output};
+use super::{CONFIGURATION, Configured, ENVIRONMENT, FINDINGS, Failure, Format, GOOD, output};
 use crate::config::{self, Config};
 use crate::identity::{self, Authority, Chain, Install, Installed, Store};
 use crate::ids::DeviceId;
@@ -197,7 +197,7 @@ fn contents(path: &Path) -> Result<Vec<u8>, Failure> {
 fn status(asked: &Asked) -> Result<u8, Failure> {
     let this = ThisBox::of(&asked.configured)?;
     let told = identity::as_owner_of(&this.config.device.state_dir, || tell(&this))
-        .map_err(|error| Failure { code: ENVIRONMENT, text: chain(&error) })?;
+        .map_err(|error| Failure { code: ENVIRONMENT, text: crate::mqtt::chain(&error) })?;
     let code = if told.wrong.is_empty() { GOOD } else { FINDINGS };
     match asked.format {
         Format::Text => output::print(&text(&told)),

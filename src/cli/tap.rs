@@ -88,7 +88,7 @@ fn recorded(path: &Path) -> Result<Option<Vec<Block>>, Failure> {
     }
     let failed = |error: &dyn std::error::Error| Failure {
         code: ENVIRONMENT,
-        text: format!("{}: {}", path.display(), super::chain(error)),
+        text: format!("{}: {}", path.display(), crate::mqtt::chain(error)),
     };
     let bytes = std::fs::read(path).map_err(|error| failed(&error))?;
     recording(&bytes).map(Some).map_err(|error| failed(&error))

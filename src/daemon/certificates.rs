@@ -118,7 +118,7 @@ impl Control {
                     .with("csr", request)
                     .with("device", self.device.id.as_str())
             }
-            Err(error) => failed(error.code(), &chained(&error)),
+            Err(error) => failed(error.code(), &crate::mqtt::chain(&error)),
         }
     }
 
@@ -147,7 +147,7 @@ impl Control {
                 let text = "on trial: it stays when the broker accepts it";
                 Reply::good(&command.id, &command.name, Progress::Running, text)
             }
-            Err(error) => failed(error.code(), &chained(&error)),
+            Err(error) => failed(error.code(), &crate::mqtt::chain(&error)),
         }
     }
 
@@ -227,7 +227,7 @@ impl Control {
             }
         };
         if let Err(error) = &stored {
-            tracing::error!("the answer to a certificate cannot be stored: {}", chained(error));
+            tracing::error!("the answer to a certificate cannot be stored: {}", crate::mqtt::chain(error));
             self.certificates.stuck = true;
         }
         // What was accepted and did not come to its place works where it is.
@@ -265,13 +265,5 @@ fn accepted(command: &str, pair: &Pair, now_s: i64) -> Reply {
             reply.with("cert_days", (identity::days(chain.shortest().until_s, now_s) * 1000.0).round() / 1000.0)
         }
         None => reply,
-    }
-}
-
-/// An error with what caused it.
-fn chained(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
     }
 }
