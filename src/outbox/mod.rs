@@ -244,10 +244,10 @@ impl Outbox {
     pub fn push(&mut self, entry: Entry, now: Now) {
         debug_assert_eq!(entry.seq, self.next, "the body carries the number that was given out");
         let seq = entry.seq;
-        self.next = self.next.max(seq + 1);
         let acked = self.queue.keys().next().copied().unwrap_or(seq).min(self.settled_max);
         let record = Record { kind: Kind::Message, acked, entry };
         let Some(encoded) = record.encode() else {
+            self.next = self.next.max(seq + 1);
             self.dropped += 1;
             return;
         };
@@ -255,6 +255,8 @@ impl Outbox {
             None => self.append(seq, &encoded, now),
             Some(_) => Home::Memory(encoded),
         };
+        // Not sooner: a cursor that is written to make room must not settle what is just being appended.
+        self.next = self.next.max(seq + 1);
         self.note_open(&record.entry, home.place());
         self.queue.insert(seq, Queued::new(&record.entry, home, true));
         self.trim_memory();
@@ -458,7 +460,7 @@ impl Outbox {
 }
 
 /// Whether the medium is to blame, which may heal, rather than how the machine is set up, which will not by itself.
-fn is_of_the_medium(error: &io::Error) -> bool {
+pub fn is_of_the_medium(error: &io::Error) -> bool {
     use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     // EIO has no kind of its own.
     matches!(error.kind(), QuotaExceeded | ReadOnlyFilesystem | StorageFull) || error.raw_os_error() == Some(5)

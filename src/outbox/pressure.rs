@@ -60,21 +60,26 @@ impl Outbox {
         }
     }
 
-    /// Moves what is in memory to the disk.
+    /// Moves what is in memory to the disk. After an error what was moved is among the unsynced ones still.
     pub(super) fn move_to_disk(&mut self, now: Now) -> io::Result<()> {
         let names = self.log.storage().open()?;
         self.log.stay_above(&names);
+        // What we no longer need may be what is in the way.
+        self.write_cursor(now)?;
+        self.remove_settled()?;
         self.headroom()?;
         let in_memory: Vec<u64> =
             self.queue.iter().filter(|(_, queued)| queued.home.place().is_none()).map(|(seq, _)| *seq).collect();
-        let mut moved = Vec::new();
         for seq in in_memory {
             // Making room for a former one may have dropped it.
             let Some(Home::Memory(encoded)) = self.queue.get(&seq).map(|queued| queued.home.clone()) else { continue };
             self.make_room(encoded.len() as u64, now)?;
-            if self.queue.contains_key(&seq) {
-                moved.push((seq, self.log.append(&encoded)?));
-            }
+            let Some(queued) = self.queue.get_mut(&seq) else { continue };
+            let place = self.log.append(&encoded)?;
+            // Held at once: making room for the next one must not take its segment away.
+            self.log.hold(place);
+            queued.home = Home::Disk(place);
+            self.unsynced.push((seq, encoded));
         }
         for open in self.open.values_mut().filter(|open| open.place.is_none()) {
             // Its message may be among the moved ones, or delivered and nowhere on disk.
@@ -84,12 +89,7 @@ impl Outbox {
             }
         }
         self.log.sync()?;
-        for (seq, place) in moved {
-            if let Some(queued) = self.queue.get_mut(&seq) {
-                queued.home = Home::Disk(place);
-                self.log.hold(place);
-            }
-        }
+        self.unsynced.clear();
         Ok(())
     }
 

@@ -72,3 +72,89 @@ fn an_end_is_kept_when_its_beginning_may_be_known() {
     let first = all(&mut outbox, at(500)).remove(0).entry;
     assert_eq!((first.incident.as_str(), first.step), ("sent", Step::Cleared));
 }
+
+#[test]
+fn what_moves_back_to_the_disk_stays_there() {
+    let fake = Fake::default();
+    let mut outbox = open(&fake, 64 << 10, at(0));
+    fake.set_room(Room { bytes: 1 << 20, inodes: 1000 });
+    outbox.tick(at(20));
+    assert!(outbox.trouble().is_some());
+    for n in 0..1000 {
+        push(&mut outbox, &format!("i{n}"), Step::Raised, at(21));
+        push(&mut outbox, &format!("i{n}"), Step::Cleared, at(21));
+    }
+    fake.set_room(Room { bytes: 1 << 40, inodes: 1 << 20 });
+    outbox.tick(at(60));
+    assert_eq!(outbox.trouble(), None);
+    let counters = outbox.counters(at(60));
+    assert!(counters.waiting > 100, "{counters:?}");
+    assert_eq!(counters.waiting + counters.dropped, 2000);
+    assert_eq!(all(&mut outbox, at(60)).len() as u64, counters.waiting, "each can be read");
+    drop(outbox);
+    let mut outbox = open(&fake, 64 << 10, at(70));
+    assert_eq!(all(&mut outbox, at(70)).len() as u64, counters.waiting, "and by the next run");
+}
+
+#[test]
+fn a_move_that_fails_half_way_loses_nothing() {
+    for failing in 1..60 {
+        let fake = Fake::default();
+        let mut outbox = open(&fake, 64 << 10, at(0));
+        fake.set_room(Room { bytes: 1 << 20, inodes: 1000 });
+        outbox.tick(at(20));
+        for n in 0..40 {
+            push(&mut outbox, &format!("i{n}"), Step::Raised, at(21));
+        }
+        fake.set_room(Room { bytes: 1 << 40, inodes: 1 << 20 });
+        fake.fail(failing, true, EROFS);
+        outbox.tick(at(60));
+        assert_eq!(all(&mut outbox, at(60)).len(), 40, "call {failing}");
+        fake.heal();
+        outbox.tick(at(100));
+        assert_eq!(outbox.trouble(), None);
+        drop(outbox);
+        assert_eq!(all(&mut open(&fake, 64 << 10, at(110)), at(110)).len(), 40, "call {failing}");
+    }
+}
+
+#[test]
+fn room_is_made_of_what_is_settled_before_the_disk_counts_as_full() {
+    let fake = Fake::default();
+    let mut outbox = open(&fake, 64 << 10, at(0));
+    for n in 0..200 {
+        push(&mut outbox, &format!("i{n}"), Step::Raised, at(1));
+        push(&mut outbox, &format!("i{n}"), Step::Cleared, at(1));
+    }
+    outbox.tick(at(3));
+    for seq in seqs(&mut outbox, at(3)) {
+        outbox.acknowledge(seq);
+    }
+    let before = fake.bytes();
+    fake.set_room(Room { bytes: 1 << 20, inodes: 1000 });
+    outbox.tick(at(20));
+    assert!(outbox.trouble().is_some());
+    outbox.tick(at(60));
+    assert!(fake.bytes() < before / 4, "{} of {before}", fake.bytes());
+    drop(outbox);
+    assert_eq!(open(&fake, 64 << 10, at(70)).counters(at(70)).waiting, 0, "acknowledged is not sent again");
+}
+
+#[test]
+fn room_that_is_made_for_a_message_does_not_settle_it() {
+    let fake = Fake::default();
+    let mut outbox = open(&fake, 64 << 10, at(0));
+    for n in 0..2000 {
+        push(&mut outbox, &format!("i{n}"), Step::Raised, at(2 * n));
+        push(&mut outbox, &format!("i{n}"), Step::Cleared, at(2 * n));
+        outbox.sync(at(2 * n + 1));
+        let mut again = open(&fake, 64 << 10, at(2 * n + 1));
+        let waiting = all(&mut again, at(2 * n + 1));
+        assert_eq!(waiting.last().map(|o| o.entry.seq), Some(outbox.next_seq() - 1), "message {n}");
+        drop(again);
+        outbox = open(&fake, 64 << 10, at(2 * n + 1));
+        for seq in seqs(&mut outbox, at(2 * n + 1)) {
+            outbox.acknowledge(seq);
+        }
+    }
+}
