@@ -2,6 +2,8 @@
 
 mod backoff;
 mod courier;
+mod denied;
+mod limits;
 mod link;
 mod mend;
 mod news;

@@ -4,6 +4,8 @@
 //! messages by number. At most `window` messages are under way between the oldest unacknowledged and the newest, so
 //! that the client library, which gives out packet ids in a ring of 64, can never use one twice.
 
+use super::denied::Denied;
+pub use super::limits::Limits;
 use super::retained::Retained;
 use crate::time::Mono;
 use crate::wire::{Message, Qos};
@@ -16,8 +18,10 @@ const WINDOW_MAX: u16 = 32;
 const REFUSED_RETRY: Duration = Duration::from_secs(10);
 /// So many refusals and it is given up.
 const REFUSALS_MAX: u8 = 2;
-/// Pause after the broker said "quota exceeded" or "not authorised", which no message can cure.
+/// Pause after the broker said "quota exceeded", which no message can cure.
 const HOLD: Duration = Duration::from_secs(30);
+/// Commands are not listened to for so long after one that was too large, which the broker may keep; doubled each time, up to 64 times.
+const DEAF: Duration = Duration::from_secs(60);
 /// A broker that does not answer a subscription is served all the same.
 const SUBSCRIBE_MAX: Duration = Duration::from_secs(10);
 /// A line that breaks so often in a row, each time with the same message as the first unanswered one although others
@@ -29,21 +33,6 @@ const BREAKS_MAX: u8 = 10;
 const CONFLICT_TAKEOVERS: usize = 3;
 const CONFLICT_WITHIN: Duration = Duration::from_secs(60);
 
-/// What the broker said about itself in its answer to our connect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Messages it wants under way at most.
-    pub receive_max: u16,
-    /// Bytes of a packet that it takes at most.
-    pub packet_max: Option<u32>,
-    /// Whether it takes QoS 1.
-    pub qos1: bool,
-    /// Whether it keeps retained messages.
-    pub retain: bool,
-    /// Whether it still knew our session.
-    pub session_present: bool,
-}
-
 /// The broker's answer to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -51,8 +40,10 @@ pub enum Answer {
     Taken,
     /// It does not want this message.
     Refused,
-    /// It does not want any now: quota exceeded, or not authorised.
+    /// It does not want any now: quota exceeded.
     NotNow(&'static str),
+    /// It does not let us publish to this topic.
+    Denied,
 }
 
 /// Why a connection ended.
@@ -125,6 +116,7 @@ enum Tag {
 #[derive(Clone, Debug)]
 struct Flight {
     tag: Tag,
+    topic: String,
     /// Given by the client library when it sends.
     id: Option<u16>,
     since: Mono,
@@ -147,6 +139,7 @@ pub struct Session {
     /// Newest number handed to the link on this connection.
     newest: u64,
     refusals: BTreeMap<u64, Refusal>,
+    denied: Denied,
     hold_until: Option<Mono>,
     complaint: Option<&'static str>,
     /// So many messages are sent one by one, to find the one that the broker rejects.
@@ -155,8 +148,9 @@ pub struct Session {
     breaks: (u64, u8),
     /// Something was answered on this connection.
     heard_answer: bool,
-    /// The broker floods the subscription: do without.
-    deaf: bool,
+    /// The broker sends more than we take to the subscription: do without until then.
+    deaf_until: Option<Mono>,
+    deafened: u8,
     /// No spooled message any more.
     closing: bool,
     takeovers: Vec<Mono>,
@@ -174,12 +168,14 @@ impl Default for Session {
             retained: Retained::default(),
             newest: 0,
             refusals: BTreeMap::new(),
+            denied: Denied::default(),
             hold_until: None,
             complaint: None,
             probing: 0,
             breaks: (0, 0),
             heard_answer: false,
-            deaf: false,
+            deaf_until: None,
+            deafened: 0,
             closing: false,
             takeovers: Vec::new(),
             refused: 0,
@@ -196,10 +192,11 @@ impl Session {
         self.newest = 0;
         self.heard_answer = false;
         self.hold_until = None;
+        self.denied.clear();
         self.complaint = if limits.qos1 { None } else { Some("broker takes no QoS 1: events wait") };
         self.retained.set(birth, true);
         self.retained.connected(limits.session_present);
-        self.phase = if self.deaf { Phase::Up } else { Phase::Connected };
+        self.phase = if self.deaf_until.is_some() { Phase::Up } else { Phase::Connected };
     }
 
     /// The broker answered the subscription.
@@ -215,7 +212,10 @@ impl Session {
         let unanswered: Vec<Tag> = self.flights.drain(..).filter(|f| !f.answered).map(|f| f.tag).collect();
         match why {
             Down::TakenOver => self.note_takeover(now),
-            Down::Oversized => self.deaf = true,
+            Down::Oversized => {
+                self.deaf_until = Some(now.plus(DEAF * (1 << self.deafened)));
+                self.deafened = (self.deafened + 1).min(6);
+            }
             Down::Rejected(_) => {
                 // The retained set comes first on the next connection.
                 self.probing = unanswered.len() + self.retained.len();
@@ -266,15 +266,18 @@ impl Session {
 
     /// The next thing to do besides spooled messages.
     pub fn control(&mut self, now: Mono) -> Option<Act> {
+        let hears_again = self.phase == Phase::Up && self.deaf_until.is_some_and(|until| now >= until);
         match self.phase {
             Phase::Down => return None,
-            Phase::Connected => {
+            Phase::Up if !hears_again => {}
+            Phase::Connected | Phase::Up => {
+                self.deaf_until = None;
                 self.phase = Phase::Subscribing { since: now };
                 return Some(Act::Subscribe);
             }
             // Alerts matter more than commands.
             Phase::Subscribing { since } if now.since(since) < SUBSCRIBE_MAX => return None,
-            Phase::Subscribing { .. } | Phase::Up => self.phase = Phase::Up,
+            Phase::Subscribing { .. } => self.phase = Phase::Up,
         }
         while let Some((message, version)) = self.retained.pending() {
             let mut message = message.clone();
@@ -282,7 +285,7 @@ impl Session {
             if !self.limits.qos1 {
                 message.qos = Qos::AtMostOnce;
             }
-            if !self.fits(&message) {
+            if !self.limits.fit(&message) {
                 self.refused += 1;
                 self.retained.refused(&message.topic, version);
                 continue;
@@ -291,7 +294,7 @@ impl Session {
                 if !self.room(now) {
                     return None;
                 }
-                self.flights.push_back(Flight::new(Tag::Retained(message.topic.clone(), version), now));
+                self.flights.push_back(Flight::new(Tag::Retained(message.topic.clone(), version), &message, now));
             }
             self.retained.sent(&message.topic, version);
             return Some(Act::Publish(message));
@@ -315,7 +318,9 @@ impl Session {
             return None;
         }
         let again = |(seq, refusal): (&u64, &Refusal)| (now >= refusal.retry_at && *seq <= self.newest).then_some(*seq);
-        Some(self.refusals.iter().find_map(again).map_or(self.newest, |seq| seq - 1))
+        let again = self.refusals.iter().find_map(again);
+        let open = self.denied.due(now).filter(|seq| *seq <= self.newest);
+        Some(again.into_iter().chain(open).min().map_or(self.newest, |seq| seq - 1))
     }
 
     /// The spooled message `seq`, which came next above `from`. What is to be sent, if it is, and whether it is given
@@ -326,6 +331,7 @@ impl Session {
         for gone in gone {
             self.refusals.remove(&gone);
         }
+        self.denied.forget(|gone| gone > from && gone < seq);
         // Not again before this try was answered.
         if let Some(refusal) = self.refusals.get_mut(&seq) {
             refusal.retry_at = now.plus(REFUSED_RETRY);
@@ -335,16 +341,20 @@ impl Session {
         if self.flights.iter().any(|flight| flight.tag == tag && !flight.answered) {
             return (None, None);
         }
-        if !self.fits(&message) {
+        if !self.limits.fit(&message) {
             return (None, self.note_refusal(&tag, now));
         }
-        self.flights.push_back(Flight::new(tag, now));
+        if !self.denied.lets_pass(&message.topic, seq, now) {
+            return (None, None);
+        }
+        self.flights.push_back(Flight::new(tag, &message, now));
         (Some(Act::Publish(message)), None)
     }
 
     /// The spool has nothing above `from`.
     pub fn nothing(&mut self, from: u64) {
         self.refusals.retain(|seq, _| *seq <= from);
+        self.denied.forget(|seq| seq > from);
     }
 
     /// The spool has older messages again than those it gave out last.
@@ -370,7 +380,7 @@ impl Session {
         let flight = self.flights.iter_mut().find(|flight| flight.id == Some(id) && !flight.answered)?;
         flight.answered = true;
         self.heard_answer = true;
-        let (tag, took) = (flight.tag.clone(), now.since(flight.since));
+        let (tag, topic, took) = (flight.tag.clone(), std::mem::take(&mut flight.topic), now.since(flight.since));
         while self.flights.front().is_some_and(|flight| flight.answered) {
             self.flights.pop_front();
         }
@@ -381,6 +391,7 @@ impl Session {
                 match tag {
                     Tag::Spooled(seq) => {
                         self.refusals.remove(&seq);
+                        self.denied.taken(&topic, seq);
                         Some(Outcome::Delivered(seq))
                     }
                     Tag::Retained(topic, version) => {
@@ -390,12 +401,14 @@ impl Session {
                 }
             }
             Answer::Refused => self.note_refusal(&tag, now),
+            Answer::Denied => {
+                let Tag::Spooled(seq) = tag else { return self.note_refusal(&tag, now) };
+                self.denied.deny(&topic, seq, now);
+                None
+            }
             Answer::NotNow(reason) => {
                 self.complaint = Some(reason);
-                let Tag::Spooled(seq) = tag else {
-                    // A topic that is closed to us must not stop the events.
-                    return self.note_refusal(&tag, now);
-                };
+                let Tag::Spooled(seq) = tag else { return self.note_refusal(&tag, now) };
                 self.hold_until = Some(now.plus(HOLD));
                 self.newest = self.newest.min(seq - 1);
                 None
@@ -420,7 +433,9 @@ impl Session {
 
     /// What the broker has against us, if anything.
     pub fn complaint(&self) -> Option<&'static str> {
-        self.complaint
+        let denied = (!self.denied.is_empty()).then_some("not authorised to publish events of a source: they wait");
+        let deaf = self.deaf_until.map(|_| "a command was too large: none is heard for a while");
+        self.complaint.or(denied).or(deaf)
     }
 
     /// Retained messages that were refused, since the start.
@@ -440,7 +455,7 @@ impl Session {
 
     /// Whether the broker takes packets as large as this message's.
     pub fn fits(&self, message: &Message) -> bool {
-        self.limits.packet_max.is_none_or(|most| packet_bytes(message) <= u64::from(most))
+        self.limits.fit(message)
     }
 
     fn note_refusal(&mut self, tag: &Tag, now: Mono) -> Option<Outcome> {
@@ -465,21 +480,7 @@ impl Session {
 }
 
 impl Flight {
-    fn new(tag: Tag, now: Mono) -> Self {
-        Self { tag, id: None, since: now, answered: false }
+    fn new(tag: Tag, message: &Message, now: Mono) -> Self {
+        Self { tag, topic: message.topic.clone(), id: None, since: now, answered: false }
     }
-}
-
-/// Bytes of the PUBLISH packet (MQTT 5, section 3.3).
-fn packet_bytes(message: &Message) -> u64 {
-    let id = if message.qos == Qos::AtLeastOnce { 2 } else { 0 };
-    let properties = 1 + if message.expires_after.is_some() { 5 } else { 0 };
-    let rest = (2 + message.topic.len() + id + properties + message.payload.len()) as u64;
-    let length = match rest {
-        0..=127 => 1,
-        128..=16_383 => 2,
-        16_384..=2_097_151 => 3,
-        _ => 4,
-    };
-    1 + length + rest
 }

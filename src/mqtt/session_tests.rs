@@ -28,12 +28,14 @@ struct Rig {
     next_id: u16,
     now: Mono,
     sent: Vec<String>,
+    /// Which of the spool's messages go to another topic.
+    denied: fn(u64) -> bool,
 }
 
 impl Rig {
     fn new(last: u64) -> Self {
         let spool = (1..=last).map(|seq| (seq, 10)).collect();
-        Self { session: Session::default(), spool, next_id: 0, now: at(100), sent: Vec::new() }
+        Self { session: Session::default(), spool, next_id: 0, now: at(100), sent: Vec::new(), denied: |_| false }
     }
 
     fn connect(&mut self, limits: Limits) {
@@ -56,7 +58,9 @@ impl Rig {
                 self.session.nothing(from);
                 break;
             };
-            match self.session.spooled(from, seq, message("event", bytes), self.now) {
+            let message =
+                Message { retain: false, ..message(if (self.denied)(seq) { "shut" } else { "event" }, bytes) };
+            match self.session.spooled(from, seq, message, self.now) {
                 (Some(_), _) => self.publish(seq.to_string(), Qos::AtLeastOnce),
                 (None, Some(Outcome::Parked(seq))) => {
                     self.spool.remove(&seq);
@@ -223,8 +227,55 @@ fn a_closed_topic_of_the_retained_set_does_not_stop_events() {
     rig.session.retain(message("info", 5));
     rig.connect(LIMITS);
     rig.pump();
-    assert_eq!(rig.answer(2, Answer::NotNow("not authorised to publish")), None);
+    assert_eq!(rig.answer(2, Answer::Denied), None);
     assert_eq!(rig.answer(3, Answer::Taken), Some(Outcome::Delivered(1)));
+}
+
+#[test]
+fn events_of_a_denied_topic_wait_in_order_and_stop_no_others() {
+    let mut rig = Rig::new(60);
+    rig.denied = |seq| seq % 2 == 1;
+    rig.connect(Limits { receive_max: 5, ..LIMITS });
+    let mut id = 0;
+    let mut answer = |rig: &mut Rig, may: bool| {
+        let mut delivered = Vec::new();
+        while rig.sent.len() > id {
+            id += 1;
+            let denied = rig.sent[id - 1].parse().is_ok_and(|seq: u64| seq % 2 == 1) && !may;
+            let said = if denied { Answer::Denied } else { Answer::Taken };
+            delivered.extend(rig.answer((id as u16 - 1) % 64 + 1, said));
+            rig.pump();
+        }
+        delivered
+    };
+    rig.pump();
+    let even: Vec<_> = (1..=30).map(|n| Outcome::Delivered(2 * n)).collect();
+    assert_eq!(answer(&mut rig, false), even, "all of the other topic, at once and in order");
+    assert!(rig.session.complaint().is_some());
+    let before = rig.sent.len();
+    rig.now = at(131);
+    rig.pump();
+    assert_eq!(rig.sent[before..], ["1"], "tried again with its oldest");
+    assert_eq!(answer(&mut rig, false), []);
+    rig.now = at(162);
+    rig.pump();
+    let odd: Vec<_> = (0..30).map(|n| Outcome::Delivered(2 * n + 1)).collect();
+    assert_eq!(answer(&mut rig, true), odd, "and all in order once it is open");
+    assert_eq!(rig.session.complaint(), None);
+    assert!(rig.spool.is_empty());
+}
+
+#[test]
+fn a_command_that_is_too_large_makes_deaf_for_a_while_only() {
+    let mut rig = Rig::new(1);
+    rig.connect(LIMITS);
+    rig.session.disconnected(&Down::Oversized, rig.now);
+    rig.session.connected(LIMITS, message("status", 5));
+    assert!(matches!(rig.session.control(rig.now), Some(Act::Publish(_))), "no subscription now");
+    assert!(rig.session.complaint().is_some());
+    rig.now = at(161);
+    assert_eq!(rig.session.control(rig.now), Some(Act::Subscribe));
+    assert_eq!(rig.session.complaint(), None);
 }
 
 #[test]

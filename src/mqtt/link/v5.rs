@@ -119,7 +119,7 @@ fn answer_of(reason: PubAckReason) -> Answer {
     match reason {
         PubAckReason::Success | PubAckReason::NoMatchingSubscribers => Answer::Taken,
         PubAckReason::QuotaExceeded => Answer::NotNow("quota exceeded"),
-        PubAckReason::NotAuthorized => Answer::NotNow("not authorised to publish"),
+        PubAckReason::NotAuthorized => Answer::Denied,
         _ => Answer::Refused,
     }
 }
