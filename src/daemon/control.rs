@@ -104,12 +104,12 @@ impl Control {
         piece.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                // Alerts before all else.
+                // Alerts before all else; whoever sends many commands must not keep the end or the watchdog waiting.
                 biased;
                 Some(report) = reports.recv() => self.take(report),
-                event = self.courier.next() => self.heard(event),
-                _ = tick.tick() => self.tick(),
                 () = signals.recv() => return End::Stop,
+                _ = tick.tick() => self.tick(),
+                event = self.courier.next() => self.heard(event),
                 stream = self.live.next() => self.tell_live(stream),
                 _ = piece.tick(), if self.desk.bundles.is_sending() => self.send_piece(),
             }

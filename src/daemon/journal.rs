@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// Commands that are remembered.
 const COMMANDS_MAX: usize = 256;
+/// Questions, which change nothing, take no place from them.
+const QUESTIONS_MAX: usize = 64;
 /// Lines of the file before it is written anew: each command has two or three.
 const LINES_MAX: usize = 4 * COMMANDS_MAX;
 /// A longer reply is remembered in memory alone, so that the file stays small.
@@ -22,7 +24,13 @@ pub(super) struct Journal {
     /// `None`: it cannot be written, or must be written anew.
     file: Option<File>,
     lines: usize,
-    known: VecDeque<Reply>,
+    known: VecDeque<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    reply: Reply,
+    lasting: bool,
 }
 
 impl Journal {
@@ -30,24 +38,24 @@ impl Journal {
     pub(super) fn open(path: &Path) -> Self {
         let bytes = std::fs::read(path).unwrap_or_default();
         let mut journal = Self { path: path.to_owned(), file: None, lines: 0, known: VecDeque::new() };
-        bytes.split(|byte| *byte == b'\n').filter_map(reply_of_record).for_each(|reply| journal.remember(reply));
+        bytes.split(|byte| *byte == b'\n').filter_map(reply_of_record).for_each(|reply| journal.remember(reply, true));
         journal
     }
 
     /// What was said last to the command with this id.
     pub(super) fn find(&self, id: &str) -> Option<&Reply> {
-        self.known.iter().find(|reply| reply.id == id)
+        self.known.iter().map(|known| &known.reply).find(|reply| reply.id == id)
     }
 
     /// Commands to which nothing final was said.
     pub(super) fn unfinished(&self) -> Vec<Reply> {
-        self.known.iter().filter(|reply| !reply.status.is_final()).cloned().collect()
+        self.known.iter().map(|known| &known.reply).filter(|reply| !reply.status.is_final()).cloned().collect()
     }
 
     /// Remembers a reply, and before this returns so does the disk, where `lasting`. A disk that cannot is told in the
     /// log: then commands are done once per run.
     pub(super) fn note(&mut self, reply: &Reply, lasting: bool) {
-        self.remember(reply.clone());
+        self.remember(reply.clone(), lasting);
         let mut line = reply_record(reply);
         if !lasting || line.len() > RECORD_BYTES_MAX {
             return;
@@ -64,18 +72,25 @@ impl Journal {
         }
     }
 
-    fn remember(&mut self, reply: Reply) {
-        match self.known.iter_mut().find(|known| known.id == reply.id) {
-            Some(known) => *known = reply,
-            None => self.known.push_back(reply),
+    fn remember(&mut self, reply: Reply, lasting: bool) {
+        match self.known.iter_mut().find(|known| known.reply.id == reply.id) {
+            Some(known) => known.reply = reply,
+            None => self.known.push_back(Known { reply, lasting }),
         }
-        if self.known.len() > COMMANDS_MAX {
-            self.known.pop_front();
+        let most = if lasting { COMMANDS_MAX } else { QUESTIONS_MAX };
+        if self.known.iter().filter(|known| known.lasting == lasting).count() > most {
+            let oldest = self.known.iter().position(|known| known.lasting == lasting);
+            oldest.and_then(|oldest| self.known.remove(oldest));
         }
     }
 
     fn write_anew(&mut self) -> std::io::Result<()> {
-        let records = self.known.iter().map(reply_record).filter(|record| record.len() <= RECORD_BYTES_MAX);
+        let records = self
+            .known
+            .iter()
+            .filter(|known| known.lasting)
+            .map(|known| reply_record(&known.reply))
+            .filter(|record| record.len() <= RECORD_BYTES_MAX);
         let lines: Vec<Vec<u8>> = records.collect();
         let mut content = lines.join(&b'\n');
         content.push(b'\n');
@@ -110,6 +125,18 @@ mod tests {
             // The last one counts only when it is whole but for its line's end.
             assert_eq!(again.unfinished().len(), usize::from(cut + 1 >= whole.len()), "{cut}");
         }
+    }
+
+    #[test]
+    fn questions_do_not_make_a_command_forgotten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut journal = Journal::open(&folder.path().join("commands"));
+        journal.note(&Reply::good("r1", "restart", Progress::Done, ""), true);
+        for n in 0..1000 {
+            journal.note(&Reply::good(&n.to_string(), "health", Progress::Done, ""), false);
+        }
+        assert!(journal.find("r1").is_some() && journal.find("999").is_some());
+        assert!(journal.known.len() <= 1 + QUESTIONS_MAX);
     }
 
     #[test]

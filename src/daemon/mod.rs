@@ -149,7 +149,7 @@ pub struct Daemon {
 /// Runs until SIGTERM, SIGINT or a command. `local`: the configuration of the box itself.
 pub fn run(local: &Config, daemon: Daemon) -> Result<End, Error> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let folder = StateFolder::open(&local.device.state_dir)?;
+    let folder = StateFolder::open(&local.device.state_dir, seconds(clock.as_ref()))?;
     runs::keep_last_words(&local.device.state_dir);
     let runs = Runs::open(&local.device.state_dir, &boot_id(), clock.mono());
     let ran = watch(local, daemon, &clock, &folder, runs);
@@ -219,11 +219,16 @@ fn watch(
     })
 }
 
+/// Since 1970.
+fn seconds(clock: &dyn Clock) -> u32 {
+    u32::try_from(clock.wall().unix_ms / 1000).unwrap_or(0)
+}
+
 /// Empties every topic on which the broker keeps something of this device, for one that is taken out of service.
 /// Returns those topics. The daemon must not run.
 pub fn decommission(config: &Config) -> Result<Vec<String>, Error> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let _folder = StateFolder::open(&config.device.state_dir)?;
+    let _folder = StateFolder::open(&config.device.state_dir, seconds(clock.as_ref()))?;
     config.broker.as_ref().ok_or(Error::NoBroker)?;
     let device = device(config)?;
     let topics = Topics::new(&config.prefix, &device.id);

@@ -66,15 +66,10 @@ impl Afar {
     fn check(&self, layer: &str, like: &Config) -> Result<Config, (&'static str, String)> {
         let config = config::load_over(&self.places, layer, &config::process_environment(), &[])
             .map_err(|mistakes| ("invalid", mistakes.to_string()))?;
-        let own = |config: &Config| {
-            let device = config.device.clone();
-            (device.machine_id, device.state_dir, device.runtime_dir)
-        };
-        if own(&config) != own(like) {
-            let text = "device: machine_id, state_dir and runtime_dir are set on the box alone";
-            return Err(("invalid", text.to_owned()));
+        match reserved(&config, like) {
+            Some(text) => Err(("invalid", text.to_owned())),
+            None => Ok(config),
         }
-        Ok(config)
     }
 
     /// False when the disk does not take it.
@@ -98,6 +93,37 @@ impl Afar {
             false => self.away_since.or(Some(now)),
         };
     }
+}
+
+/// What a layer from afar may not do, told; `like`: the settings that stand. What makes the box itself stays as it is; a file that we read
+/// for the broker would be shown to whatever broker the layer names; and who may send commands is not to lift what the box's owner locked.
+fn reserved(config: &Config, like: &Config) -> Option<&'static str> {
+    let own = |config: &Config| {
+        let device = config.device.clone();
+        (device.machine_id, device.state_dir, device.runtime_dir)
+    };
+    let files = |config: &Config| {
+        let broker = config.broker.as_ref();
+        let tls = broker.and_then(|broker| broker.tls.clone()).unwrap_or_default();
+        (broker.and_then(|broker| broker.password_file.clone()), tls.ca, tls.identity)
+    };
+    let encrypted = |config: &Config| config.broker.as_ref().is_some_and(|broker| broker.tls.is_some());
+    if own(config) != own(like) {
+        return Some("device: machine_id, state_dir and runtime_dir are set on the box alone");
+    }
+    if files(config) != files(like) {
+        return Some("broker: password_file, ca, cert and key are set on the box alone");
+    }
+    if encrypted(like) && !encrypted(config) && config.broker.is_some() {
+        return Some("broker.url: from mqtts:// to mqtt:// is set on the box alone");
+    }
+    if config.device.allow_reboot && !like.device.allow_reboot {
+        return Some("device.allow_reboot: is allowed on the box alone");
+    }
+    if config.pictures && !like.pictures {
+        return Some("evidence.pictures: what keeps pictures on the box is lifted on the box alone");
+    }
+    None
 }
 
 impl Control {

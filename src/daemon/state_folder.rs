@@ -31,28 +31,41 @@ pub struct StateFolder {
 }
 
 impl StateFolder {
-    /// Makes the folder when it is missing, locks it, counts this start.
-    pub fn open(folder: &Path) -> Result<Self, Error> {
+    /// Makes the folder when it is missing, locks it, counts this start. A disk that is full, read-only or failing is no
+    /// error: watching goes on, and the start is numbered by the clock (`now_s`, seconds since 1970), far above any count.
+    pub fn open(folder: &Path, now_s: u32) -> Result<Self, Error> {
         let told = |path: &Path| {
             let path = path.to_owned();
             move |source| Error::Write { path, source }
         };
         std::fs::create_dir_all(folder).map_err(told(folder))?;
-        let path = folder.join("lock");
-        let file = File::create(&path).map_err(told(&path))?;
+        // The folder itself: a file to lock could not be made on such a disk.
+        let file = File::open(folder).map_err(told(folder))?;
         let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
             nix::errno::Errno::EWOULDBLOCK => Error::Locked(folder.to_owned()),
-            other => Error::Write { path: path.clone(), source: other.into() },
+            other => Error::Write { path: folder.to_owned(), source: other.into() },
         })?;
         let path = folder.join("starts");
         let start = StartCount(last_start(&path).wrapping_add(1));
-        write_whole(&path, format!("{}\n", start.0).as_bytes()).map_err(told(&path))?;
-        Ok(Self { _lock: lock, start })
+        let written = write_whole(&path, format!("{}\n", start.0).as_bytes());
+        Ok(Self { _lock: lock, start: numbered(&path, start, written, now_s)? })
     }
 
     /// The count of this start; the first is 1.
     pub fn start(&self) -> StartCount {
         self.start
+    }
+}
+
+/// The start's number, when writing it to `path` came to `written`.
+fn numbered(path: &Path, start: StartCount, written: std::io::Result<()>, now_s: u32) -> Result<StartCount, Error> {
+    match written {
+        Ok(()) => Ok(start),
+        Err(error) if crate::outbox::is_of_the_medium(&error) => {
+            tracing::warn!(%error, path = %path.display(), "the start cannot be counted; the clock numbers it");
+            Ok(StartCount(now_s.max(start.0)))
+        }
+        Err(source) => Err(Error::Write { path: path.to_owned(), source }),
     }
 }
 
@@ -82,13 +95,30 @@ mod tests {
     fn starts_are_counted_and_a_second_daemon_is_refused() {
         let root = tempfile::tempdir().expect("a folder");
         let folder = root.path().join("state");
-        let first = StateFolder::open(&folder).expect("opens");
+        let first = StateFolder::open(&folder, 7).expect("opens");
         assert_eq!(first.start(), StartCount(1));
-        assert!(matches!(StateFolder::open(&folder), Err(Error::Locked(_))));
+        assert!(matches!(StateFolder::open(&folder, 7), Err(Error::Locked(_))));
         drop(first);
-        assert_eq!(StateFolder::open(&folder).expect("opens").start(), StartCount(2));
+        assert_eq!(StateFolder::open(&folder, 7).expect("opens").start(), StartCount(2));
         std::fs::write(folder.join("starts"), "rubbish").expect("written");
-        assert_eq!(StateFolder::open(&folder).expect("opens").start(), StartCount(1));
+        assert_eq!(StateFolder::open(&folder, 7).expect("opens").start(), StartCount(1));
+    }
+
+    #[test]
+    fn a_disk_that_takes_nothing_stops_no_watch() {
+        let root = tempfile::tempdir().expect("a folder");
+        drop(StateFolder::open(root.path(), 7).expect("opens"));
+        // EISDIR is a mistake of the machine's set-up.
+        let path = root.path().join("starts");
+        std::fs::remove_file(&path).and_then(|()| std::fs::create_dir(&path)).expect("a folder");
+        assert!(matches!(StateFolder::open(root.path(), 7), Err(Error::Write { .. })));
+        for (errno, heals) in [(28, true), (30, true), (5, true), (13, false)] {
+            let error = std::io::Error::from_raw_os_error(errno);
+            assert_eq!(numbered(&path, StartCount(3), Err(error), 1_800_000_000).is_ok(), heals, "{errno}");
+        }
+        let full = || Err(std::io::Error::from_raw_os_error(28));
+        assert_eq!(numbered(&path, StartCount(3), full(), 1_800_000_000).expect("goes on"), StartCount(1_800_000_000));
+        assert_eq!(numbered(&path, StartCount(3), full(), 2).expect("a clock of 1970"), StartCount(3));
     }
 
     #[test]
@@ -96,7 +126,7 @@ mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let file = root.path().join("file");
         std::fs::write(&file, "").expect("written");
-        let error = StateFolder::open(&file.join("state")).expect_err("no folder below a file");
+        let error = StateFolder::open(&file.join("state"), 7).expect_err("no folder below a file");
         assert!(error.to_string().contains("state folder cannot be written"), "{error}");
     }
 }

@@ -2,12 +2,14 @@
 
 use super::command::BODY_BYTES_MAX;
 use super::head::Head;
-use super::{Made, encoded};
+use super::{Made, cut, encoded};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Left for everything but the settings themselves.
-const VALUES_BYTES_MAX: usize = BODY_BYTES_MAX - 1536;
+const VALUES_BYTES_MAX: usize = BODY_BYTES_MAX - 2048;
+/// And for the reason of a roll-back, which may name every source.
+const REASON_BYTES_MAX: usize = 1024;
 
 /// The settings that stand, and how they came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,31 +56,36 @@ pub(super) struct ConfigBody<'a> {
 
 /// The body of `config`.
 pub fn config(made: &Made, told: &ConfigTold) -> Vec<u8> {
-    let values = fitting(&told.values);
+    // Of many mistakes the first ones; of one that is long its beginning.
+    let reason = told.reason.as_deref().map(|reason| match fitting(reason, REASON_BYTES_MAX) {
+        "" => cut(reason, REASON_BYTES_MAX / 4),
+        some => some,
+    });
+    let values = fitting(&told.values, VALUES_BYTES_MAX);
     encoded(&ConfigBody {
         head: Head::new(made),
         revision: told.revision,
         hash: &told.hash,
         status: told.status,
-        reason: told.reason.as_deref(),
+        reason,
         confirm_left_s: told.confirm_left_s,
         values,
         values_cut: values.len() < told.values.len(),
     })
 }
 
-/// Whole lines of `values`, as many as fit when they are escaped.
-fn fitting(values: &str) -> &str {
+/// Whole lines of `text`, as many as fit into `most` bytes when they are escaped.
+fn fitting(text: &str, most: usize) -> &str {
     let mut bytes = 0;
     let mut end = 0;
-    for line in values.split_inclusive('\n') {
+    for line in text.split_inclusive('\n') {
         bytes += encoded(&line).len();
-        if bytes > VALUES_BYTES_MAX {
+        if bytes > most {
             break;
         }
         end += line.len();
     }
-    &values[..end]
+    &text[..end]
 }
 
 #[cfg(test)]
@@ -89,6 +96,12 @@ mod tests {
     #[test]
     fn bodies_fit_and_say_what_was_cut() {
         let made = Made { wall: Default::default(), mono: Default::default(), boot: BootId::from_kernel("0") };
+        let reason = |text: &str, times| Some(text.repeat(times));
+        for reason in [None, reason("source 3: \"x\" is wrong\n", 2000), reason("\"\u{1}", 5000)] {
+            let told =
+                ConfigTold { reason, status: "applied", values: "a = \"b\"\n".repeat(2000), ..ConfigTold::default() };
+            assert!(config(&made, &told).len() <= BODY_BYTES_MAX);
+        }
         let told = ConfigTold { status: "applied", values: "a = \"b\"\n".repeat(2000), ..ConfigTold::default() };
         let body = config(&made, &told);
         let text = String::from_utf8_lossy(&body);
