@@ -103,7 +103,10 @@ fn a_layer_that_is_wrong_changes_nothing() {
         ("[health]\nperiod = \"1s\"\n", "invalid", "layer from afar:2:10: health.period"),
         ("[health", "invalid", "is no TOML"),
         ("[device]\nstate_dir = \"/tmp\"\n", "invalid", "are set on the box alone"),
-        ("[broker]\npassword_file = \"/nowhere\"\nuser = \"x\"\n", "environment", "/nowhere"),
+        ("[[source]]\nid = \"b\"\ninput = \"/nowhere.ts\"\n", "environment", "/nowhere.ts"),
+        // Whoever may send commands is not to read files by them, nor to lift the owner's locks.
+        ("[broker]\npassword_file = \"/etc/hostname\"\nuser = \"x\"\n", "invalid", "are set on the box alone"),
+        ("[device]\nallow_reboot = true\n", "invalid", "is allowed on the box alone"),
     ];
     for (number, (layer, code, says)) in wrong.into_iter().enumerate() {
         let reply = bench.set(&format!("w{number}"), layer, 600);
