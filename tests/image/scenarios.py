@@ -4,10 +4,12 @@ import http.server
 import json
 import random
 import re
+import ssl
 import threading
 import time
 
-from box import Failed
+from box import Failed, PHYSICAL
+from variants import crashing
 
 SOURCE = "hdmi-1"
 SETTINGS = f"""[device]
@@ -31,9 +33,9 @@ ONLINE_S, MEMORY_MIB, EXPOSURE = 10.0, 128, 2.0
 START_S, NEWS_S, UPDATE_S = 600, 400, 1500
 
 
-def online(bench, box, since, not_boot=None):
+def online(bench, box, since, not_boot=None, broker=None):
     """The birth of the next connection; of another start of the box than `not_boot`, where that is given."""
-    return bench.broker.wait("/status", lambda body: body["state"] == "online" and body["boot"] != not_boot, START_S, since, box)
+    return (broker or bench.broker).wait("/status", lambda body: body["state"] == "online" and body["boot"] != not_boot, START_S, since, box)
 
 
 def must(condition, text):
@@ -46,9 +48,9 @@ def vivid(box, control):
     box.must(f"/run/vivid {control}")
 
 
-def prepare(bench, name):
+def prepare(bench, name, box=None):
     """A freshly flashed box with settings on its card, and its start."""
-    box = bench.box(name)
+    box = box or bench.box(name)
     box.card_put("picket.toml", SETTINGS)
     since = bench.broker.mark()
     box.on()
@@ -192,7 +194,7 @@ def update(bench):
         firmware = bench.broker.wait("/firmware", lambda body: body.get("slot") == "B" and not body["trial"], NEWS_S, at, box)
         must(firmware["image_version"] == "0.2.0", json.dumps(firmware))
         said.append(f"good bundle over HTTP: {reply['text']}; slots {json.dumps(firmware['slots'])}")
-        crash = variants.bundle("crash", variants.root("0.3.0", crashing=True), "0.3.0")
+        crash = variants.bundle("crash", variants.root("0.3.0", crashing), "0.3.0")
         at = bench.broker.mark()
         bench.broker.command(device, "update", "crash-1", {"bundle": f"{url}/{crash.name}"})
         reply = wait_update(bench, box, "crash-1", at)
@@ -278,21 +280,41 @@ def shut(bench):
     return [f"online {body['mono_ms'] / 1000:.2f} s after the kernel began (first start); the console says nothing"]
 
 
-ALL = {"start": start, "card": card, "update": update, "cuts": cuts, "shut": shut}
+def uefi(bench):
+    """The image of generic-uefi on an NVMe disk, with another network card and no capture driver: it comes online, and again after a restart."""
+    box = bench.box("uefi", bench.image_uefi, PHYSICAL)
+    settings = SETTINGS.replace("v4l2:/dev/video0", "udp://127.0.0.1:5000").replace("[device]\n", "[device]\nallow_reboot = true\n")
+    box.card_put("picket.toml", settings)
+    since = bench.broker.mark()
+    box.on()
+    first = online(bench, box, since)
+    firmware = bench.broker.wait("/firmware", lambda body: body.get("slots", {}).get("A", {}).get("good"), NEWS_S, since, box)
+    at = bench.broker.mark()
+    bench.broker.command(bench.device(since), "reboot", "anew", {})
+    again = online(bench, box, at, first["boot"])
+    box.cut()
+    return [f"online {first['mono_ms'] / 1000:.2f} and {again['mono_ms'] / 1000:.2f} s after the kernel began; version {firmware['image_version']}, slot A confirmed",
+            f"{box.cpu_s:.0f} s of processor time"]
 
 
 class Web:
-    """The files of a folder over HTTP on loopback."""
+    """The files of a folder over HTTP on loopback, or over HTTPS with a pair of certificate and key."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, pair=None):
         handler = functools.partial(Quiet, directory=str(folder))
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.scheme = "https" if pair else "http"
+        if pair:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*pair)
+            # The handshake is the request's thread's: it must not hold up the server.
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         # A box that loses its power in the middle is no error of the server's.
         self.server.handle_error = lambda *_: None
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return f"http://10.0.2.2:{self.server.server_port}"
+        return f"{self.scheme}://10.0.2.2:{self.server.server_port}"
 
     def __exit__(self, *_):
         self.server.shutdown()
