@@ -4,7 +4,7 @@ import time
 
 import broker as brokers
 from box import Failed
-from scenarios import NEWS_S, SETTINGS, START_S, must, online
+from scenarios import NEWS_S, QUIET, START_S, must, online
 from trials import authority, server_pair, sign
 
 TLS_PORT, CLAIM_PORT = 8883, 1884
@@ -15,7 +15,7 @@ DOWN, ENTER, ESCAPE = b"\x1b[B", b"\r", b"\x1b\x1b"
 def network(bench):
     """An address of the card's *.network (a wrong file is told first), and the factory reset of the boot menu."""
     box = bench.box("network")
-    box.card_put("picket.toml", SETTINGS)
+    box.card_put("picket.toml", QUIET)
     box.card_put("10-lan.network", STATIC.replace("[Network]", "[Netwrok]"))
     box.on()
     box.wait_shell(START_S)
@@ -105,7 +105,7 @@ class Site:
 
 def settings(*lines):
     """Over TLS, with further lines for the broker."""
-    head, rest = SETTINGS.split('url = "mqtt://10.0.2.2:1883"\n')
+    head, rest = QUIET.split('url = "mqtt://10.0.2.2:1883"\n')
     return f'{head}url = "mqtts://10.0.2.2:{TLS_PORT}"\n' + "".join(f"{line}\n" for line in lines) + rest
 
 
@@ -195,7 +195,7 @@ def provisioned(bench, site):
     box.card_put(f"{device}.ca.pem", site.authority[0].read_bytes())
     box.on()
     online(bench, box, 0, broker=broker)
-    broker.wait("/state", lambda body: body["verdict"] != "lost", NEWS_S, 0, box)
+    broker.wait("/info", lambda body: body, NEWS_S, 0, box)
     box.wait_shell(START_S)
     box.must("sync")
     box.cut()

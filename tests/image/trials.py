@@ -3,7 +3,7 @@ import re
 import subprocess
 
 import variants as kinds
-from scenarios import NEWS_S, START_S, must, online, prepare, wait_update
+from scenarios import NEWS_S, QUIET, START_S, must, online, prepare, wait_update
 
 # What is wrong with the new version; how often it may start; what the box says of it.
 TRIALS = ((kinds.hanging, 1, r"Picket ended 3 times"),
@@ -16,7 +16,7 @@ TRIALS = ((kinds.hanging, 1, r"Picket ended 3 times"),
 def trials(bench):
     """A new version that hangs, does not reach the broker, refuses the settings, does not start, hangs the machine: back in the old one each time."""
     variants = bench.variants()
-    box, _, since = prepare(bench, "trials")
+    box, _, since = prepare(bench, "trials", settings=QUIET)
     device = bench.device(since)
     box.wait_shell()
     bench.broker.wait("/firmware", lambda body: body.get("slots", {}).get("A", {}).get("good"), NEWS_S, since, box)
@@ -70,7 +70,7 @@ def bundles(bench):
     first, second, third = (variants.bundle(f"way-{version}", variants.root(version), version) for version in ("0.2.0", "0.3.0", "0.4.0"))
     box = bench.box("bundles")
     box.card_put("tls/update-ca.pem", house[0].read_bytes())
-    box, _, since = prepare(bench, "bundles", box)
+    box, _, since = prepare(bench, "bundles", box, QUIET)
     device = bench.device(since)
     box.wait_shell()
     said = []
