@@ -43,7 +43,7 @@ class Layouts(unittest.TestCase):
             self.assertIn(f"compatible=picket-{name}\n", conf)
 
     def test_others_are_refused_with_a_reason(self):
-        for name, part in (("rk3588", "Yocto"), ("nothing", "there are")):
+        for name, part in (("rk3588", "yocto/kas/rk3588.yml"), ("jetson", "vendor's own system"), ("nothing", "there are")):
             with self.assertRaisesRegex(ValueError, part):
                 layouts.Layout(name)
 
