@@ -54,9 +54,9 @@ class Bench:
 
     def fetch(self, box, name):
         """Puts the test's own program into the box."""
-        program = self.out / name
-        if not program.is_file():
-            subprocess.run(["aarch64-linux-gnu-gcc", "-O1", "-static", "-o", str(program), str(HERE / f"{name}.c")], check=True)
+        program, source = self.out / name, HERE / f"{name}.c"
+        if not program.is_file() or program.stat().st_mtime < source.stat().st_mtime:
+            subprocess.run(["aarch64-linux-gnu-gcc", "-O1", "-static", "-o", str(program), str(source)], check=True)
         with self.web(self.out) as url:
             box.must(f"wget -q -O /run/{name} {url}/{name} && chmod +x /run/{name}")
 

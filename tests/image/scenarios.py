@@ -45,9 +45,9 @@ def must(condition, text):
         raise Failed(text)
 
 
-def vivid(box, control):
+def vivid(box, control, folder="/run"):
     """Sets a control of the capture driver, by the test's own program (vivid.c)."""
-    box.must(f"/run/vivid {control}")
+    box.must(f"{folder}/vivid {control}")
 
 
 def prepare(bench, name, box=None, settings=SETTINGS):
@@ -231,6 +231,7 @@ def cuts(bench):
     device = bench.device(since)
     box.wait_shell()
     bench.fetch(box, "vivid")
+    box.must("cp /run/vivid /data/vivid")
     bundle = variants.bundle("next", variants.root("0.2.0"), "0.2.0")
     moments = []
     with bench.web(variants.folder) as url:
@@ -242,7 +243,9 @@ def cuts(bench):
             box.on()
             pause = chance.uniform(2, 90)
         else:
-            vivid(box, chance.choice(["freeze", "no_signal"]))
+            # Small pictures leave the emulated processor more time for the rest.
+            vivid(box, "small", "/data")
+            vivid(box, chance.choice(["freeze", "no_signal"]), "/data")
             if kind == "update":
                 bench.broker.command(device, "update", f"cut-{number}", {"bundle": "next.raucb", "force": True})
             pause = chance.uniform(1, 60)
@@ -253,9 +256,9 @@ def cuts(bench):
         box.on()
         online(bench, box, at)
         box.wait_shell(START_S)
-        bench.fetch(box, "vivid")
-    vivid(box, "signal")
-    vivid(box, "move")
+        print(f"    cut {number + 1} of {bench.cuts}: {moments[-1]}, back", flush=True)
+    vivid(box, "signal", "/data")
+    vivid(box, "move", "/data")
     version = box.must("grep IMAGE_VERSION /etc/os-release").strip()
     bench.broker.wait("/health", lambda body: body["spool"]["n"] == 0, NEWS_S, bench.broker.mark(), box)
     missing = gaps(bench)
