@@ -128,14 +128,14 @@ def figures(box):
 def card(bench):
     """Wrong settings are written back on the card, and the box runs without them; right ones are taken then. Keys go from the card."""
     box = bench.box("card")
-    box.card_put("picket.toml", SETTINGS.replace("url =", "urll ="))
+    box.card_put("picket.toml", QUIET.replace("url =", "urll ="))
     box.on()
     box.wait_shell(START_S)
     box.must("sync")
     box.cut()
     told = box.card_get("picket-errors.txt") or ""
     must("urll" in told and "url" in told, f"the mistake is not on the card: {told!r}")
-    box.card_put("picket.toml", SETTINGS)
+    box.card_put("picket.toml", QUIET)
     box.card_put("tls/password", "secret")
     since = bench.broker.mark()
     box.on()
@@ -227,7 +227,7 @@ def cuts(bench):
     """The plug is pulled at random moments, in a start, at work and while an update is written; the box always comes back, no event is missing."""
     chance = random.Random(bench.seed)
     variants = bench.variants()
-    box, _, since = prepare(bench, "cuts")
+    box, _, since = prepare(bench, "cuts", settings=f'[budget]\ncpu = "5%"\n\n{SETTINGS}')
     device = bench.device(since)
     box.wait_shell()
     bench.fetch(box, "vivid")
@@ -272,7 +272,7 @@ def cuts(bench):
 def shut(bench):
     """The image for customers: no shell and no prompt on its console, no open port, and it comes online all the same."""
     box = bench.box("shut", bench.image_closed)
-    box.card_put("picket.toml", SETTINGS)
+    box.card_put("picket.toml", QUIET)
     since = bench.broker.mark()
     box.on()
     body = online(bench, box, since)
