@@ -98,7 +98,8 @@ class Spoilt(unittest.TestCase):
         for change in spoilt:
             with tempfile.TemporaryDirectory() as folder:
                 tree = Path(folder)
-                shutil.copytree(BOARD / "common/files", tree, dirs_exist_ok=True)
+                for source in ("common/files", "image/files"):
+                    shutil.copytree(BOARD / source, tree, dirs_exist_ok=True)
                 for name in ("usr/bin/picket", "boot/initrd.img"):
                     (tree / name).parent.mkdir(parents=True, exist_ok=True)
                     (tree / name).write_text("")

@@ -7,7 +7,7 @@ from scenarios import NEWS_S, QUIET, START_S, must, online, prepare, wait_update
 
 # What is wrong with the new version; how often it may start; what the box says of it.
 TRIALS = ((kinds.hanging, 1, r"Picket ended 3 times"),
-          (kinds.unreached, 1, r"did not become fit within 150 s"),
+          (kinds.unreached, 1, r"did not become fit within 100 s"),
           (kinds.refusing, 1, r"does not start: .*no_such_key"),
           (kinds.lifeless, 3, r"the boot loader gave up after three starts"),
           (kinds.stuck, 3, r"the boot loader gave up after three starts"))

@@ -12,13 +12,13 @@ import layout as layouts  # noqa: E402
 
 UNITS = "usr/lib/systemd/system"
 CRASHING = "#!/bin/sh\necho 'this Picket is broken on purpose' >&2\nexit 1\n"
-# Stopped once it has said that it is ready; systemd's watchdog for it is shorter than the image's, so that the test is.
-HANGING = "[Service]\nExecStartPost=+/bin/sh -c 'sleep 2; kill -STOP $MAINPID'\nWatchdogSec=10\n"
+# Stopped once it has said that it is ready; systemd's times for it are shorter than the image's, so that the test is.
+HANGING = "[Service]\nExecStartPost=+/bin/sh -c 'sleep 2; kill -STOP $MAINPID'\nWatchdogSec=10\nTimeoutStopSec=2\nRestartSec=1\n"
 # Nobody listens there.
 UNREACHED = "[Service]\nEnvironment=PICKET_BROKER_URL=mqtt://10.0.2.2:1\n"
 # The only processor never comes back to systemd.
 STUCK = ("[Service]\nCPUSchedulingPolicy=fifo\nCPUSchedulingPriority=99\n"
-         "ExecStart=/bin/sh -c 'sleep 20; echo test: stuck >/dev/console; echo -1 >/proc/sys/kernel/sched_rt_runtime_us; while :; do :; done'\n")
+         "ExecStart=/bin/sh -c 'sleep 5; echo test: stuck >/dev/console; echo -1 >/proc/sys/kernel/sched_rt_runtime_us; while :; do :; done'\n")
 
 
 def replace(path, change, binary=False):
@@ -45,7 +45,7 @@ def unreached(tree):
     limit = "TRIAL_MAX_S=1500\n"
     script = tree / "usr/lib/picket/confirm"
     assert limit in script.read_text()
-    replace(script, lambda text: text.replace(limit, "TRIAL_MAX_S=150\n"))
+    replace(script, lambda text: text.replace(limit, "TRIAL_MAX_S=100\n"))
 
 
 def refusing(tree):
@@ -59,7 +59,10 @@ def lifeless(tree):
 
 
 def stuck(tree):
-    """A machine that hangs while it looks well."""
+    """A machine that hangs while it looks well; its watchdog is quicker than the image's."""
+    limit, conf = "RuntimeWatchdogSec=15s\n", tree / "etc/systemd/system.conf.d/picket.conf"
+    assert limit in conf.read_text()
+    replace(conf, lambda text: text.replace(limit, "RuntimeWatchdogSec=5s\n"))
     (tree / UNITS / "test-stuck.service").write_text(STUCK)
     (tree / "etc/systemd/system/multi-user.target.wants/test-stuck.service").symlink_to(f"/{UNITS}/test-stuck.service")
 
