@@ -29,6 +29,8 @@ enabled = false
 """
 # Where pictures do not matter: a source on which nothing comes, so that the emulated processor is not busy with them.
 QUIET = SETTINGS.replace("v4l2:/dev/video0", "udp://127.0.0.1:5000")
+# Where there must be pictures, but not many.
+THRIFTY = f'[budget]\ncpu = "5%"\n\n{SETTINGS}'
 # board/README.md states these.
 ONLINE_S, MEMORY_MIB, EXPOSURE = 10.0, 128, 2.0
 # Wall-clock limits: an emulated start takes a minute of processor time, and the machine may be busy.
@@ -164,7 +166,7 @@ def wait_update(bench, box, ident, since, limit=UPDATE_S):
 def update(bench):
     """Bad bundles are refused, a good one is installed and confirmed, one whose daemon crashes is rolled back; events survive."""
     variants = bench.variants()
-    box, _, since = prepare(bench, "update")
+    box, _, since = prepare(bench, "update", settings=THRIFTY)
     device = bench.device(since)
     box.wait_shell()
     bench.broker.wait("/firmware", lambda body: body.get("slots", {}).get("A", {}).get("good"), NEWS_S, since, box)
@@ -227,7 +229,7 @@ def cuts(bench):
     """The plug is pulled at random moments, in a start, at work and while an update is written; the box always comes back, no event is missing."""
     chance = random.Random(bench.seed)
     variants = bench.variants()
-    box, _, since = prepare(bench, "cuts", settings=f'[budget]\ncpu = "5%"\n\n{SETTINGS}')
+    box, _, since = prepare(bench, "cuts", settings=THRIFTY)
     device = bench.device(since)
     box.wait_shell()
     bench.fetch(box, "vivid")
