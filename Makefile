@@ -145,7 +145,7 @@ test-image: setup-image cross ## boot the image in an emulator: alerts, settings
 	@python3 -B tests/image/run.py --image $(IMAGE)/picket-$(BOARD)-dev-$(IMAGE_VERSION) --closed $(IMAGE)/picket-$(BOARD)-$(IMAGE_VERSION) --cache $(IMAGE)/cache --out $(IMAGE)/test --only $(ONLY) --cuts $(CUTS) $(if $(wildcard $(UEFI_IMAGE)/disk.img),--uefi $(UEFI_IMAGE))
 nightly: ## all that the emulator can show: every scenario, 20 pulled plugs, the image of generic-uefi
 	@$(MAKE) --no-print-directory image BOARD=generic-uefi
-	@$(MAKE) --no-print-directory test-image ONLY=start,card,update,shut,uefi,network,claim,provision,bundles,trials,cuts
+	@$(MAKE) --no-print-directory test-image ONLY=start,card,update,shut,uefi,network,claim,provision,bundles,tries,trials,cuts
 
 # A processor with more than NEON can change only what is chosen by processor: the kernels. Features are whole numbers of theirs.
 cross-test: setup-cross ## the library's tests for aarch64 under qemu: NEON alone, then with all that qemu knows

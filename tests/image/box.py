@@ -67,7 +67,17 @@ class Box:
         self.child, self.reader, self.starts = None, None, 0
         self.cpu_s, self.devices = 0.0, devices
 
-    # The PICKET partition, while the box is off.
+    # What lies on the disk, while the box is off.
+
+    def boot_first(self, environment, root):
+        """The boot loader's environment, and the image in the second slot."""
+        esp, file = f"{self.disk}@@{offset_of(self.disk, 1)}", self.folder / "grubenv"
+        file.write_bytes(f"# GRUB Environment Block\n{environment}".encode().ljust(1024, b"#"))
+        for name in ("grubenv", "grubenv.2"):
+            subprocess.run(["mcopy", "-o", "-i", esp, str(file), f"::grub/{name}"], check=True, env=dict(os.environ, MTOOLS_SKIP_CHECK="1"))
+        with open(self.disk, "r+b") as disk:
+            disk.seek(offset_of(self.disk, 3))
+            disk.write(root)
 
     def card(self):
         return f"{self.disk}@@{offset_of(self.disk, 4)}"

@@ -22,7 +22,7 @@ import trials  # noqa: E402
 from packages import Unavailable  # noqa: E402
 
 ALL = {"start": scenarios.start, "card": scenarios.card, "update": scenarios.update, "shut": scenarios.shut, "uefi": scenarios.uefi, "network": people.network,
-       "claim": people.claim, "provision": people.provision, "bundles": trials.bundles, "trials": trials.trials, "cuts": scenarios.cuts}
+       "claim": people.claim, "provision": people.provision, "bundles": trials.bundles, "tries": trials.tries, "trials": trials.trials, "cuts": scenarios.cuts}
 
 
 class Bench:

@@ -39,6 +39,25 @@ def trials(bench):
     return said
 
 
+def tries(bench):
+    """A slot in which nothing is, and one whose kernel panics, each first in the order: started three times, then the other comes."""
+    variants, said = bench.variants(), []
+    kernel = variants.kernel_alone().read_bytes()
+    box = bench.box("tries")
+    box.card_put("picket.toml", QUIET)
+    for what, root in (("nothing in it", bytes(1 << 20)), ("a kernel that panics", kernel)):
+        box.boot_first("ORDER=B A\nA_OK=1\nA_TRY=0\nB_OK=1\nB_TRY=0\nwhole=1\n", root)
+        since = bench.broker.mark()
+        box.on()
+        slots = [re.search(r"picket: slot ([AB])", box.wait_line("picket: slot", START_S))[1] for _ in range(4)]
+        must(slots == ["B", "B", "B", "A"], f"{what}: the boot loader chose {slots}")
+        firmware = bench.broker.wait("/firmware", lambda body: body.get("slot"), START_S, since, box)
+        must(firmware["slot"] == "A", f"{firmware}")
+        box.cut()
+        said.append(f"{what}: started {' '.join(slots)}, online in slot {firmware['slot']}")
+    return [*said, f"{box.cpu_s:.0f} s of processor time"]
+
+
 def authority(folder, name):
     """(certificate, key) of an authority, made anew."""
     cert, key = folder / f"{name}.pem", folder / f"{name}.key"

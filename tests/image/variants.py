@@ -90,6 +90,17 @@ class Variants:
         shutil.rmtree(tree)
         return out
 
+    def kernel_alone(self):
+        """A root image with a kernel that finds no root."""
+        out, tree = self.folder / "kernel.squashfs", self.folder / "kernel"
+        shutil.rmtree(tree, ignore_errors=True)
+        (tree / "boot").mkdir(parents=True)
+        shutil.copyfile(self.tree / "boot/vmlinuz", tree / "boot/vmlinuz")
+        (tree / "boot/initrd.img").write_text("")
+        lifeless(tree)
+        disk.squashfs(tree, out, 1_700_000_000, level=1)
+        return out
+
     def bundle(self, name, root, version, compatible=None, signer=None):
         cert, key = signer or (self.cert, self.key)
         return bundle.make(root, compatible or self.layout.compatible, version, cert, key, self.folder / f"{name}.raucb", self.folder)
