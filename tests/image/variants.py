@@ -13,7 +13,7 @@ import layout as layouts  # noqa: E402
 UNITS = "usr/lib/systemd/system"
 CRASHING = "#!/bin/sh\necho 'this Picket is broken on purpose' >&2\nexit 1\n"
 # Stopped once it has said that it is ready; systemd's times for it are shorter than the image's, so that the test is.
-HANGING = "[Service]\nExecStartPost=+/bin/sh -c 'sleep 2; kill -STOP $MAINPID'\nWatchdogSec=10\nTimeoutStopSec=2\nRestartSec=1\n"
+HANGING = "[Service]\nExecStartPost=+/bin/sh -c 'sleep 2; kill -STOP $MAINPID'\nWatchdogSec=10\nTimeoutStopSec=2\n"
 # Nobody listens there.
 UNREACHED = "[Service]\nEnvironment=PICKET_BROKER_URL=mqtt://10.0.2.2:1\n"
 # The only processor never comes back to systemd.
