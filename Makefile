@@ -15,7 +15,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 PROFILE ?= quick
 BINARY ?= $(TARGET_DIR)/$(PROFILE)/picket
 
-.PHONY: help setup setup-image setup-build setup-test setup-cross setup-bench setup-fleet build watch run test test-capture fleet-sim fleet-test fleet-measure chaos fuzz check fmt-check clippy deny texts unit bench eval eval-full eval-clean eval-sync instructions cross cross-test yocto-venv yocto-check yocto-crates yocto-edid yocto-kconfig yocto-build yocto-boot yocto-layers install clean image image-lock bundle boot test-image
+.PHONY: help setup setup-image setup-build setup-test setup-cross setup-bench setup-fleet build watch run test test-capture fleet-sim fleet-test fleet-measure chaos fuzz check fmt-check clippy deny texts unit bench eval eval-full eval-clean eval-sync instructions cross cross-test yocto-venv yocto-check yocto-crates yocto-edid yocto-kconfig yocto-build yocto-boot yocto-layers install clean image image-lock bundle boot test-image nightly
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -135,11 +135,17 @@ image-lock: ## renew the versions and checksums of the packages that the image i
 boot: setup-image cross ## start the appliance in an emulator; events appear on a Mosquitto of this machine (BOARD=qemu-arm64; Ctrl-C ends it)
 	@$(MAKE_IMAGE) --dev
 	@python3 -B tests/image/boot.py --image $(IMAGE)/picket-$(BOARD)-dev-$(IMAGE_VERSION) --cache $(IMAGE)/cache
-# Development image first: bundles are made from the tree that the last build left.
-test-image: setup-image cross ## boot the image in an emulator: alerts, settings, updates, cut power (20 minutes; ONLY=start,card,update,cuts,shut CUTS=20)
+ONLY ?= start,card,update,shut
+CUTS ?= 20
+UEFI_IMAGE := $(IMAGE)/picket-generic-uefi-$(IMAGE_VERSION)
+# Development image last: bundles are made from the tree that the last build left.
+test-image: setup-image cross ## boot the image in an emulator: alerts, settings, updates (20 minutes; ONLY=... of tests/image/run.py's list, CUTS=20)
 	@$(MAKE_IMAGE)
 	@$(MAKE_IMAGE) --dev
-	@python3 -B tests/image/run.py --image $(IMAGE)/picket-$(BOARD)-dev-$(IMAGE_VERSION) --closed $(IMAGE)/picket-$(BOARD)-$(IMAGE_VERSION) --cache $(IMAGE)/cache --out $(IMAGE)/test $(if $(ONLY),--only $(ONLY)) $(if $(CUTS),--cuts $(CUTS))
+	@python3 -B tests/image/run.py --image $(IMAGE)/picket-$(BOARD)-dev-$(IMAGE_VERSION) --closed $(IMAGE)/picket-$(BOARD)-$(IMAGE_VERSION) --cache $(IMAGE)/cache --out $(IMAGE)/test --only $(ONLY) --cuts $(CUTS) $(if $(wildcard $(UEFI_IMAGE)/disk.img),--uefi $(UEFI_IMAGE))
+nightly: ## all that the emulator can show: every scenario, 20 pulled plugs, the image of generic-uefi
+	@$(MAKE) --no-print-directory image BOARD=generic-uefi
+	@$(MAKE) --no-print-directory test-image ONLY=start,card,update,shut,uefi,network,claim,provision,bundles,tries,trials,cuts
 
 # A processor with more than NEON can change only what is chosen by processor: the kernels. Features are whole numbers of theirs.
 cross-test: setup-cross ## the library's tests for aarch64 under qemu: NEON alone, then with all that qemu knows

@@ -80,7 +80,8 @@ def esp_tree(layout, grub_modules, work):
     (tree / "EFI/BOOT").mkdir(parents=True)
     (tree / "grub").mkdir()
     early = work / "early.cfg"
-    early.write_text("search.file /grub/grub.cfg root\nset prefix=($root)/grub\nconfigfile $prefix/grub.cfg\n")
+    # Not `configfile`: from a menu within a menu, a second Escape leads back and through the file again, which counts another start.
+    early.write_text("search.file /grub/grub.cfg root\nset prefix=($root)/grub\nnormal $prefix/grub.cfg\n")
     debs.run("grub-mkimage", "-O", "arm64-efi", "-d", grub_modules, "-p", "/grub", "-c", early, "-o", tree / "EFI/BOOT/BOOTAA64.EFI", *GRUB_MODULES)
     line = f"{COMMAND_LINE} {layout.image['command_line']}"
     (tree / "grub/grub.cfg").write_text((HERE / "grub.cfg").read_text().replace("@COMMAND_LINE@", line))

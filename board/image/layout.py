@@ -8,6 +8,14 @@ TYPES = {"esp": "c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "slot": "b921b045-1df0-4
          "config": "ebd0a0a2-b9e5-4433-87c0-68b6b72699c7", "data": "0fc63daf-8483-4772-8e79-3d69d8477de4"}
 
 
+def elsewhere(board):
+    """Where somebody with such a board gets on."""
+    kas = BOARD.parent / f"yocto/kas/{board}.yml"
+    if kas.is_file():
+        return f"the Yocto layer makes it: yocto/kas/{kas.name} (yocto/README.md)"
+    return "nor does the Yocto layer: install the program on the vendor's own system ('make cross', 'make install')"
+
+
 class Layout:
     """Both files, and what follows from them."""
 
@@ -21,7 +29,7 @@ class Layout:
         self.common = tomllib.loads((BOARD / "common/layout.toml").read_text())
         self.image = self.board["image"]
         if not self.image["make"]:
-            raise ValueError(f"{board}: its image comes from the Yocto layer, not from here (board/README.md)")
+            raise ValueError(f"{board} ({self.board['title']}): no image can be made here, as Debian's kernel lacks its capture hardware; {elsewhere(board)}")
 
     @property
     def compatible(self):

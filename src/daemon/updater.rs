@@ -18,6 +18,16 @@ const BROKER_MAX: Duration = Duration::from_secs(15 * 60);
 /// The updater answers sooner; else it never took the request.
 const ANSWER_MAX: Duration = Duration::from_secs(90);
 
+/// How Picket came to be fit: what the file `fit` says. An update that came by the broker is confirmed by `Answered` alone, or a
+/// version that cannot reach it any more could be reached by nobody.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fit {
+    /// The broker has acknowledged all that it keeps, or none is configured.
+    Answered,
+    /// It has been away for [`BROKER_MAX`].
+    Alone,
+}
+
 /// What the control loop keeps of it.
 #[derive(Debug)]
 pub(super) struct Updater {
@@ -27,7 +37,7 @@ pub(super) struct Updater {
     heard: String,
     told: Firmware,
     fit_since: Option<Mono>,
-    is_fit: bool,
+    fit_as: Option<Fit>,
     /// When the updater was asked last, or when Picket started.
     asked: Mono,
 }
@@ -42,7 +52,7 @@ impl Updater {
             heard: String::new(),
             told: Firmware::default(),
             fit_since: None,
-            is_fit: false,
+            fit_as: None,
             asked: now,
         }
     }
@@ -65,19 +75,23 @@ impl Updater {
         write_whole(&self.request, text.as_bytes())
     }
 
-    /// Once all has been well for a minute, for as long as this process runs.
-    fn judge(&mut self, well: bool, now: Mono) {
-        if self.is_fit {
+    /// Once all has been well for a minute, for as long as this process runs; what was fit alone may still be answered. `None`: not well.
+    fn judge(&mut self, well: Option<Fit>, now: Mono) {
+        let Some(fit) = well else {
+            self.fit_since = None;
+            return;
+        };
+        let since = *self.fit_since.get_or_insert(now);
+        if now.since(since) < FIT_AFTER || self.fit_as == Some(Fit::Answered) || self.fit_as == Some(fit) {
             return;
         }
-        let since = *self.fit_since.get_or_insert(now);
-        if !well {
-            self.fit_since = None;
-        } else if now.since(since) >= FIT_AFTER {
-            self.is_fit = true;
-            // On a system without an updater nobody reads it, and its folder may be missing.
-            let _ = std::fs::write(&self.fit, "");
-        }
+        self.fit_as = Some(fit);
+        let text = match fit {
+            Fit::Answered => "answered\n",
+            Fit::Alone => "alone\n",
+        };
+        // On a system without an updater nobody reads it, and its folder may be missing.
+        let _ = write_whole(&self.fit, text.as_bytes());
     }
 }
 
@@ -117,11 +131,13 @@ impl Control {
     pub(super) fn watch_updater(&mut self) {
         let now = self.clock.mono();
         let counters = self.courier.counters();
-        let broker = self.afar.running().broker.is_none()
-            || (counters.connected && self.courier.is_settled())
-            || now.since(self.started) >= BROKER_MAX;
-        let well = self.ready && broker;
-        self.updater.judge(well, now);
+        let answered = self.afar.running().broker.is_none() || (counters.connected && self.courier.is_settled());
+        let fit = match answered {
+            true => Some(Fit::Answered),
+            false if now.since(self.started) >= BROKER_MAX => Some(Fit::Alone),
+            false => None,
+        };
+        self.updater.judge(fit.filter(|_| self.ready), now);
         if self.updater.listen() {
             self.tell_firmware();
         }
@@ -176,12 +192,30 @@ mod tests {
     fn fit_is_what_was_well_for_a_minute() {
         let root = tempfile::tempdir().expect("a folder");
         let mut updater = Updater::new(root.path(), at(0));
-        for (second, well) in [(0, true), (50, true), (55, false), (60, true), (119, true)] {
+        let well = Some(Fit::Answered);
+        for (second, well) in [(0, well), (50, well), (55, None), (60, well), (119, well)] {
             updater.judge(well, at(second));
             assert!(!root.path().join("fit").exists(), "{second}");
         }
-        updater.judge(true, at(120));
+        updater.judge(well, at(120));
         assert!(root.path().join("fit").exists());
+    }
+
+    #[test]
+    fn a_broker_that_answers_late_makes_it_wholly_fit() {
+        let root = tempfile::tempdir().expect("a folder");
+        let mut updater = Updater::new(root.path(), at(0));
+        let said = || std::fs::read_to_string(root.path().join("fit")).unwrap_or_default();
+        for (second, fit, text) in [
+            (0, Fit::Alone, ""),
+            (60, Fit::Alone, "alone\n"),
+            (61, Fit::Answered, "answered\n"),
+            // Once is enough.
+            (62, Fit::Alone, "answered\n"),
+        ] {
+            updater.judge(Some(fit), at(second));
+            assert_eq!(said(), text, "{second}");
+        }
     }
 
     #[test]

@@ -18,6 +18,11 @@ MEMORY_MIB = 512
 # not depend on how busy this machine is, and a broker on the host sees no jumps. One core at 500 million instructions each second is slower
 # than any box that Picket is for.
 TIMING = ("-accel", "tcg,thread=single,tb-size=512", "-icount", "shift=1,sleep=on", "-cpu", "cortex-a72", "-smp", "1")
+# What the machine is made of beside its processor: `virtio` is the profile qemu-arm64's, the other what a board with UEFI may have.
+MAC = "52:54:00:70:6b:01"
+VIRTIO = ("-device", "virtio-blk-pci,drive=d0", "-device", "virtio-rng-pci", "-device", f"virtio-net-pci,netdev=n0,romfile=,mac={MAC}",
+          "-device", "i6300esb", "-action", "watchdog=reset")
+PHYSICAL = ("-device", "nvme,drive=d0,serial=picket", "-device", f"e1000e,netdev=n0,romfile=,mac={MAC}")
 UUID = "7069636b-6574-4d00-8000-000000000001"
 MIB = 1 << 20
 CONTROL = re.compile(r"\x1b\[[0-9;=?]*[A-Za-z]|\r")
@@ -51,7 +56,7 @@ def offset_of(disk, number):
 class Box:
     """A disk made from an image, and the machine that runs it."""
 
-    def __init__(self, emulator, image, folder, disk_mib=700):
+    def __init__(self, emulator, image, folder, disk_mib=700, devices=VIRTIO):
         self.emulator, self.folder = emulator, Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.disk, self.variables = self.folder / "disk.img", self.folder / "vars.fd"
@@ -60,9 +65,19 @@ class Box:
             os.truncate(self.disk, max(disk_mib * MIB, self.disk.stat().st_size))
             shutil.copyfile(emulator.variables, self.variables)
         self.child, self.reader, self.starts = None, None, 0
-        self.cpu_s = 0.0
+        self.cpu_s, self.devices = 0.0, devices
 
-    # The PICKET partition, while the box is off.
+    # What lies on the disk, while the box is off.
+
+    def boot_first(self, environment, root):
+        """The boot loader's environment, and the image in the second slot."""
+        esp, file = f"{self.disk}@@{offset_of(self.disk, 1)}", self.folder / "grubenv"
+        file.write_bytes(f"# GRUB Environment Block\n{environment}".encode().ljust(1024, b"#"))
+        for name in ("grubenv", "grubenv.2"):
+            subprocess.run(["mcopy", "-o", "-i", esp, str(file), f"::grub/{name}"], check=True, env=dict(os.environ, MTOOLS_SKIP_CHECK="1"))
+        with open(self.disk, "r+b") as disk:
+            disk.seek(offset_of(self.disk, 3))
+            disk.write(root)
 
     def card(self):
         return f"{self.disk}@@{offset_of(self.disk, 4)}"
@@ -87,9 +102,7 @@ class Box:
         command = ["nice", "-n", "5", str(emulator.program), *emulator.data(), "-M", "virt,gic-version=3", *TIMING, "-m", str(memory_mib), "-uuid", UUID,
                    "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none", "-serial", "stdio",
                    "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={emulator.firmware}", "-drive", f"if=pflash,format=raw,unit=1,file={self.variables}",
-                   "-drive", f"if=none,id=d0,format=raw,file={self.disk}", "-device", "virtio-blk-pci,drive=d0", "-device", "virtio-rng-pci",
-                   "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,romfile=,mac=52:54:00:70:6b:01",
-                   "-device", "i6300esb", "-action", "watchdog=reset"]
+                   "-drive", f"if=none,id=d0,format=raw,file={self.disk}", "-netdev", "user,id=n0", *self.devices]
         self.log = open(self.folder / f"console-{self.starts}.log", "wb")
         self.child = subprocess.Popen(command, env=emulator.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                       start_new_session=True)
@@ -142,11 +155,19 @@ class Box:
             if part in line:
                 return line
 
+    def keys(self, data):
+        """As they come from a keyboard, without a line's end."""
+        self.child.stdin.write(data)
+        self.child.stdin.flush()
+
+    def has_drawn(self, part):
+        """Whether the console had `part`, also in a picture that has no lines."""
+        return part.encode() in Path(self.log.name).read_bytes()
+
     # The shell of the development image.
 
     def type(self, text):
-        self.child.stdin.write(f"{text}\n".encode())
-        self.child.stdin.flush()
+        self.keys(f"{text}\n".encode())
 
     def wait_shell(self, timeout_s=240):
         self.wait_line("built-in shell", timeout_s)

@@ -20,24 +20,26 @@ def program(name):
 
 
 class Broker:
-    """Runs until `stop`."""
+    """Runs until `stop`. `port` takes anybody from this machine; `more` are lines for further listeners."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, port=PORT, more=""):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         conf = folder / "mosquitto.conf"
-        conf.write_text(f"listener {PORT} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 0\n")
+        self.port = port
+        conf.write_text("user root\nper_listener_settings true\npersistence false\nmax_queued_messages 0\n"
+                        f"listener {port} 127.0.0.1\nallow_anonymous true\n{more}")
         self.seen, self.lock = [], threading.Lock()
         self.log = open(folder / "mosquitto.log", "wb")
         self.kept = open(folder / "messages.log", "wb")
         self.broker = subprocess.Popen([program("mosquitto"), "-c", str(conf)], stdout=self.log, stderr=subprocess.STDOUT)
         until = time.monotonic() + 20
-        while subprocess.run([program("mosquitto_pub"), "-p", str(PORT), "-t", "up", "-m", "x"], capture_output=True, check=False).returncode:
+        while subprocess.run([program("mosquitto_pub"), "-p", str(port), "-t", "up", "-m", "x"], capture_output=True, check=False).returncode:
             if time.monotonic() > until:
                 raise Failed("mosquitto does not start")
             time.sleep(0.2)
         words = [word for topic in TOPICS for word in ("-t", topic)]
-        self.ear = subprocess.Popen([program("mosquitto_sub"), "-p", str(PORT), "-V", "5", "-q", "1", "-F", "%t %x", *words], stdout=subprocess.PIPE)
+        self.ear = subprocess.Popen([program("mosquitto_sub"), "-p", str(port), "-V", "5", "-q", "1", "-F", "%t %x", *words], stdout=subprocess.PIPE)
         self.reader = threading.Thread(target=self.listen, daemon=True)
         self.reader.start()
 
@@ -67,6 +69,17 @@ class Broker:
             rows = self.seen[since:]
         return [json.loads(payload) for _, topic, payload in rows if topic.endswith(last_level) and topic.startswith("picket/") and payload]
 
+    def device(self, since=0):
+        """The id in the topics."""
+        with self.lock:
+            return next(topic.split("/")[2] for _, topic, _ in self.seen[since:] if topic.startswith("picket/1/pk-"))
+
+    def retained(self):
+        """Topics of Picket's on which the broker keeps something."""
+        words = [word for topic in (*TOPICS, "homeassistant/#") for word in ("-t", topic)]
+        done = subprocess.run([program("mosquitto_sub"), "-p", str(self.port), "--retained-only", "-W", "3", "-F", "%t", *words], capture_output=True, text=True, check=False)
+        return sorted(set(done.stdout.split()))
+
     def pictures(self, since=0):
         with self.lock:
             return [payload for _, topic, payload in self.seen[since:] if topic.startswith("picket-img/") and payload]
@@ -88,4 +101,4 @@ class Broker:
 
     def command(self, device, name, ident, args):
         body = json.dumps({"id": ident, "args": args})
-        subprocess.run([program("mosquitto_pub"), "-p", str(PORT), "-V", "5", "-q", "1", "-t", f"picket/1/{device}/cmd/{name}", "-m", body], check=True)
+        subprocess.run([program("mosquitto_pub"), "-p", str(self.port), "-V", "5", "-q", "1", "-t", f"picket/1/{device}/cmd/{name}", "-m", body], check=True)

@@ -4,10 +4,12 @@ import http.server
 import json
 import random
 import re
+import ssl
 import threading
 import time
 
-from box import Failed
+from box import Failed, PHYSICAL
+from variants import crashing
 
 SOURCE = "hdmi-1"
 SETTINGS = f"""[device]
@@ -25,15 +27,19 @@ input = "v4l2:/dev/video0"
 [source.detect.colour_bars]
 enabled = false
 """
+# Where pictures do not matter: a source on which nothing comes, so that the emulated processor is not busy with them.
+QUIET = SETTINGS.replace("v4l2:/dev/video0", "udp://127.0.0.1:5000")
+# Where there must be pictures, but not many.
+THRIFTY = f'[budget]\ncpu = "5%"\n\n{SETTINGS}'
 # board/README.md states these.
 ONLINE_S, MEMORY_MIB, EXPOSURE = 10.0, 128, 2.0
 # Wall-clock limits: an emulated start takes a minute of processor time, and the machine may be busy.
 START_S, NEWS_S, UPDATE_S = 600, 400, 1500
 
 
-def online(bench, box, since, not_boot=None):
+def online(bench, box, since, not_boot=None, broker=None):
     """The birth of the next connection; of another start of the box than `not_boot`, where that is given."""
-    return bench.broker.wait("/status", lambda body: body["state"] == "online" and body["boot"] != not_boot, START_S, since, box)
+    return (broker or bench.broker).wait("/status", lambda body: body["state"] == "online" and body["boot"] != not_boot, START_S, since, box)
 
 
 def must(condition, text):
@@ -41,15 +47,15 @@ def must(condition, text):
         raise Failed(text)
 
 
-def vivid(box, control):
+def vivid(box, control, folder="/run"):
     """Sets a control of the capture driver, by the test's own program (vivid.c)."""
-    box.must(f"/run/vivid {control}")
+    box.must(f"{folder}/vivid {control}")
 
 
-def prepare(bench, name):
+def prepare(bench, name, box=None, settings=SETTINGS):
     """A freshly flashed box with settings on its card, and its start."""
-    box = bench.box(name)
-    box.card_put("picket.toml", SETTINGS)
+    box = box or bench.box(name)
+    box.card_put("picket.toml", settings)
     since = bench.broker.mark()
     box.on()
     return box, online(bench, box, since), since
@@ -124,14 +130,14 @@ def figures(box):
 def card(bench):
     """Wrong settings are written back on the card, and the box runs without them; right ones are taken then. Keys go from the card."""
     box = bench.box("card")
-    box.card_put("picket.toml", SETTINGS.replace("url =", "urll ="))
+    box.card_put("picket.toml", QUIET.replace("url =", "urll ="))
     box.on()
     box.wait_shell(START_S)
     box.must("sync")
     box.cut()
     told = box.card_get("picket-errors.txt") or ""
     must("urll" in told and "url" in told, f"the mistake is not on the card: {told!r}")
-    box.card_put("picket.toml", SETTINGS)
+    box.card_put("picket.toml", QUIET)
     box.card_put("tls/password", "secret")
     since = bench.broker.mark()
     box.on()
@@ -160,7 +166,7 @@ def wait_update(bench, box, ident, since, limit=UPDATE_S):
 def update(bench):
     """Bad bundles are refused, a good one is installed and confirmed, one whose daemon crashes is rolled back; events survive."""
     variants = bench.variants()
-    box, _, since = prepare(bench, "update")
+    box, _, since = prepare(bench, "update", settings=THRIFTY)
     device = bench.device(since)
     box.wait_shell()
     bench.broker.wait("/firmware", lambda body: body.get("slots", {}).get("A", {}).get("good"), NEWS_S, since, box)
@@ -192,7 +198,7 @@ def update(bench):
         firmware = bench.broker.wait("/firmware", lambda body: body.get("slot") == "B" and not body["trial"], NEWS_S, at, box)
         must(firmware["image_version"] == "0.2.0", json.dumps(firmware))
         said.append(f"good bundle over HTTP: {reply['text']}; slots {json.dumps(firmware['slots'])}")
-        crash = variants.bundle("crash", variants.root("0.3.0", crashing=True), "0.3.0")
+        crash = variants.bundle("crash", variants.root("0.3.0", crashing), "0.3.0")
         at = bench.broker.mark()
         bench.broker.command(device, "update", "crash-1", {"bundle": f"{url}/{crash.name}"})
         reply = wait_update(bench, box, "crash-1", at)
@@ -223,10 +229,11 @@ def cuts(bench):
     """The plug is pulled at random moments, in a start, at work and while an update is written; the box always comes back, no event is missing."""
     chance = random.Random(bench.seed)
     variants = bench.variants()
-    box, _, since = prepare(bench, "cuts")
+    box, _, since = prepare(bench, "cuts", settings=THRIFTY)
     device = bench.device(since)
     box.wait_shell()
     bench.fetch(box, "vivid")
+    box.must("cp /run/vivid /data/vivid")
     bundle = variants.bundle("next", variants.root("0.2.0"), "0.2.0")
     moments = []
     with bench.web(variants.folder) as url:
@@ -238,7 +245,9 @@ def cuts(bench):
             box.on()
             pause = chance.uniform(2, 90)
         else:
-            vivid(box, chance.choice(["freeze", "no_signal"]))
+            # Small pictures leave the emulated processor more time for the rest.
+            vivid(box, "small", "/data")
+            vivid(box, chance.choice(["freeze", "no_signal"]), "/data")
             if kind == "update":
                 bench.broker.command(device, "update", f"cut-{number}", {"bundle": "next.raucb", "force": True})
             pause = chance.uniform(1, 60)
@@ -249,9 +258,9 @@ def cuts(bench):
         box.on()
         online(bench, box, at)
         box.wait_shell(START_S)
-        bench.fetch(box, "vivid")
-    vivid(box, "signal")
-    vivid(box, "move")
+        print(f"    cut {number + 1} of {bench.cuts}: {moments[-1]}, back", flush=True)
+    vivid(box, "signal", "/data")
+    vivid(box, "move", "/data")
     version = box.must("grep IMAGE_VERSION /etc/os-release").strip()
     bench.broker.wait("/health", lambda body: body["spool"]["n"] == 0, NEWS_S, bench.broker.mark(), box)
     missing = gaps(bench)
@@ -265,7 +274,7 @@ def cuts(bench):
 def shut(bench):
     """The image for customers: no shell and no prompt on its console, no open port, and it comes online all the same."""
     box = bench.box("shut", bench.image_closed)
-    box.card_put("picket.toml", SETTINGS)
+    box.card_put("picket.toml", QUIET)
     since = bench.broker.mark()
     box.on()
     body = online(bench, box, since)
@@ -278,21 +287,41 @@ def shut(bench):
     return [f"online {body['mono_ms'] / 1000:.2f} s after the kernel began (first start); the console says nothing"]
 
 
-ALL = {"start": start, "card": card, "update": update, "cuts": cuts, "shut": shut}
+def uefi(bench):
+    """The image of generic-uefi on an NVMe disk, with another network card and no capture driver: it comes online, and again after a restart."""
+    box = bench.box("uefi", bench.image_uefi, PHYSICAL)
+    settings = QUIET.replace("[device]\n", "[device]\nallow_reboot = true\n")
+    box.card_put("picket.toml", settings)
+    since = bench.broker.mark()
+    box.on()
+    first = online(bench, box, since)
+    firmware = bench.broker.wait("/firmware", lambda body: body.get("slots", {}).get("A", {}).get("good"), NEWS_S, since, box)
+    at = bench.broker.mark()
+    bench.broker.command(bench.device(since), "reboot", "anew", {})
+    again = online(bench, box, at, first["boot"])
+    box.cut()
+    return [f"online {first['mono_ms'] / 1000:.2f} and {again['mono_ms'] / 1000:.2f} s after the kernel began; version {firmware['image_version']}, slot A confirmed",
+            f"{box.cpu_s:.0f} s of processor time"]
 
 
 class Web:
-    """The files of a folder over HTTP on loopback."""
+    """The files of a folder over HTTP on loopback, or over HTTPS with a pair of certificate and key."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, pair=None):
         handler = functools.partial(Quiet, directory=str(folder))
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.scheme = "https" if pair else "http"
+        if pair:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*pair)
+            # The handshake is the request's thread's: it must not hold up the server.
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         # A box that loses its power in the middle is no error of the server's.
         self.server.handle_error = lambda *_: None
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return f"http://10.0.2.2:{self.server.server_port}"
+        return f"{self.scheme}://10.0.2.2:{self.server.server_port}"
 
     def __exit__(self, *_):
         self.server.shutdown()

@@ -18,6 +18,11 @@ import kernel  # noqa: E402
 import layout as layouts  # noqa: E402
 import root as roots  # noqa: E402
 
+sys.path.insert(0, str(HERE))
+import run  # noqa: E402
+import trials  # noqa: E402
+import variants  # noqa: E402
+
 SCRIPTS = [*sorted((BOARD / "common/files/usr/lib/picket").iterdir()), BOARD / "image/initramfs/init", BOARD / "image/files/usr/bin/grub-editenv"]
 
 
@@ -38,7 +43,7 @@ class Layouts(unittest.TestCase):
             self.assertIn(f"compatible=picket-{name}\n", conf)
 
     def test_others_are_refused_with_a_reason(self):
-        for name, part in (("rk3588", "Yocto"), ("nothing", "there are")):
+        for name, part in (("rk3588", "yocto/kas/rk3588.yml"), ("jetson", "vendor's own system"), ("nothing", "there are")):
             with self.assertRaisesRegex(ValueError, part):
                 layouts.Layout(name)
 
@@ -84,6 +89,31 @@ class Lists(unittest.TestCase):
         self.assertEqual(one, two)
         self.assertEqual(one[:6], b"070701")
         self.assertEqual(len(one) % 4, 0)
+
+
+class Spoilt(unittest.TestCase):
+    def test_every_spoilt_version_is_tried_and_can_be_made(self):
+        spoilt = {thing for thing in vars(variants).values() if getattr(thing, "__code__", None) and thing.__code__.co_varnames[:thing.__code__.co_argcount] == ("tree",)}
+        self.assertEqual(spoilt - {change for change, _, _ in trials.TRIALS}, {variants.crashing})
+        for change in spoilt:
+            with tempfile.TemporaryDirectory() as folder:
+                tree = Path(folder)
+                for source in ("common/files", "image/files"):
+                    shutil.copytree(BOARD / source, tree, dirs_exist_ok=True)
+                for name in ("usr/bin/picket", "boot/initrd.img"):
+                    (tree / name).parent.mkdir(parents=True, exist_ok=True)
+                    (tree / name).write_text("")
+                (tree / "etc/systemd/system/multi-user.target.wants").mkdir(parents=True)
+                before = {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()}
+                change(tree)
+                after = {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()}
+                self.assertNotEqual(before, after, change.__name__)
+
+    def test_make_nightly_leaves_no_scenario_out(self):
+        makefile = (PROJECT / "Makefile").read_text()
+        nightly = re.search(r"^nightly:.*?ONLY=(\S+)$", makefile, re.M | re.S)[1].split(",")
+        self.assertEqual(nightly, list(run.ALL))
+        self.assertLessEqual(set(re.search(r"^ONLY \?= (\S+)$", makefile, re.M)[1].split(",")), set(run.ALL))
 
 
 class Scripts(unittest.TestCase):

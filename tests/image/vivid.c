@@ -40,6 +40,9 @@ int main(int count, char **words)
         return set(device, "DV Timings Signal Mode", 1);
     if (strcmp(word, "signal") == 0)
         return set(device, "DV Timings Signal Mode", 0);
-    fprintf(stderr, "vivid: freeze, move, no_signal or signal, not %s\n", word);
+    /* The source changes to 640x480. */
+    if (strcmp(word, "small") == 0)
+        return set(device, "DV Timings", 0) | set(device, "DV Timings Signal Mode", 4);
+    fprintf(stderr, "vivid: freeze, move, no_signal, signal or small, not %s\n", word);
     return 1;
 }
