@@ -46,6 +46,7 @@ impl Pairing {
         self.last = Some(reading);
         let offset = self.pair.steady().map(|steady| SyncOffset {
             ms: steady.offset_ms,
+            within_ms: steady.within_ms,
             confidence: steady.confidence,
             since: steady.since,
             at: steady.at,
@@ -60,10 +61,11 @@ impl Pairing {
             with: self.with.clone(),
             latency_ms: last.and_then(|last| last.latency_ms),
             offset_ms: last.and_then(|last| last.offset_ms),
+            within_ms: last.and_then(|last| last.within_ms),
             level_db: last.and_then(|last| last.level_db),
             quality: last.and_then(|last| last.quality),
             missing: u64::from(self.pictures.missing),
-            repeated: u64::from(self.pictures.repeated),
+            repeated: (self.pictures.followed > 0).then_some(u64::from(self.pictures.repeated)),
             no_picture: last.and_then(|last| last.picture.err()).map(crate::pair::Silence::name),
             no_sound: last.and_then(|last| last.sound.err()).map(crate::pair::Silence::name),
         }
