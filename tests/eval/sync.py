@@ -250,21 +250,22 @@ FAILURES = (
 
 def failures(bench, jobs):
     """(failure, where, whether it was told once and by its right name, what was told)."""
-    original, _, _ = bench.original(bench.programmes()[0])
+    names = [name for name in bench.programmes() if PROGRAMMES[name].rate == "25"][:3]
 
     def one(job):
-        (defect, video, sound), both = job
-        slug = re.sub(r"\W+", "-", f"{defect}-{FAILURES.index(job[0])}")
+        (defect, video, sound), both, programme = job
+        original, _, _ = bench.original(programme)
+        slug = re.sub(r"\W+", "-", f"{programme}-{defect}-{FAILURES.index(job[0])}")
         words = ["-fps_mode", "passthrough", "-c:a", "aac", "-b:a", "128k"]
         output = bench.once(f"fail-{slug}.ts", lambda to: ffmpeg("-i", original, "-vf", video, "-af", sound, *X264, "-crf", 26, *words, to))
         before = original if not both else bench.once(f"fail-{slug}-in.nut", lambda to: ffmpeg("-i", original, "-vf", video, "-af", sound, *X264, "-crf", 14, "-fps_mode", "passthrough", "-c:a", "pcm_s16le", to))
         found = bench.incidents(output, "--pair-with", before)
         name = "not the encoder's doing" if both else ": the encoder's doing"
         good = [one["defect"] for one in found] == [defect] and name in found[0]["text"]
-        return defect, "input" if both else "output", good, "; ".join(one["text"] for one in found) or "nothing"
+        return defect, f"{'input' if both else 'output'} of {programme}", good, "; ".join(one["text"] for one in found) or "nothing"
 
     with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(one, [(failure, both) for failure in FAILURES for both in (False, True)]))
+        return list(pool.map(one, [(failure, both, name) for failure in FAILURES for both in (False, True) for name in names]))
 
 
 def aligned(bench, jobs):
@@ -284,7 +285,7 @@ def aligned(bench, jobs):
 def likeness(bench):
     """(programme, crf, likeness told, SSIM of FFmpeg)."""
     rows = []
-    for name in bench.programmes():
+    for name in [name for name in bench.programmes() if PROGRAMMES[name].rate == "25"]:
         original, _, prints = bench.original(name)
         for crf in (18, 26, 34, 42):
             coded = bench.coded(original, Way(f"crf {crf}", "25", "null", [*X264, "-crf", str(crf)], "25"))
