@@ -115,9 +115,6 @@ impl LineUp {
         let back = nearest(self.flashes.iter().map(|flash| flash.at), beep.at)?;
         self.flashes.iter().nth(back).filter(|other| other.at == flash.at)?;
         self.beeps.iter_mut().nth(index)?.1 = true;
-        if std::env::var_os("PICKET_COUNT_PAIRS").is_some() {
-            eprintln!("PAIR {} {:.1} peak {:.1} lasted {} share {:.3} lit {:?}", flash.at.0, between_ms(flash.at, beep.at), beep.peak_db, beep.lasted_ms, flash.share, flash.lasted);
-        }
         Some(Pair { flash, beep, offset_ms: between_ms(flash.at, beep.at) })
     }
 
