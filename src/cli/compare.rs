@@ -124,7 +124,7 @@ impl<'a> Telling<'a> {
             with_offset,
             latency_ms,
             offset_ms,
-            within_ms: median(|reading| reading.within_ms).0,
+            within_ms: median(|reading| reading.offset_ms.and(reading.within_ms)).0,
             level_db: median(|reading| reading.level_db).0,
             quality: median(|reading| reading.quality).0,
             pictures: self.pictures.seen,

@@ -17,6 +17,9 @@ const BEHIND: i64 = 1_200_000_000;
 const LATENCY_MAX: i64 = 30_000_000_000;
 /// Changes of the picture are taken over this many places (80 ms): over what one picture of any rate takes.
 const CHANGE_OVER: usize = 8;
+/// A change counts up to this times the mean of the window: a cut, or the jump that ends a freeze, must not outweigh all
+/// motion.
+const CHANGE_MAX: f32 = 4.0;
 /// Changes of the sound over this many slices (20 ms), which leaves gain and hum out, and their limits, dB: one bang must
 /// not outweigh all else.
 const LEVEL_OVER: usize = 5;
@@ -41,6 +44,14 @@ const SOUND_APART: usize = 20;
 /// Readings whose pictures lie within a window, and lost and repeated ones among them that do no harm.
 const STUMBLE_WINDOWS: usize = 6;
 const STUMBLES_MAX: u32 = 5;
+/// Parts of a window, places of half a second, in each of which the output moves by this share of what the input does, ...
+const PART: i64 = 50;
+const STANDS: f32 = 0.25;
+/// ... if the input moves there by this share of its mean, and this, code values over 80 ms.
+const MOVES_ON: f32 = 0.4;
+const MOVES_MIN: f32 = 0.15;
+/// An offset that is known less well is none, ms: half a picture of 25 a second.
+const WITHIN_MAX_MS: f64 = 20.0;
 /// Less change than this (root mean square over the window; code values, dB) is none that could be followed.
 const PICTURE_CHANGE_MIN: f32 = 0.12;
 const SOUND_CHANGE_MIN: f32 = 0.8;
@@ -83,7 +94,8 @@ pub struct Reading {
     pub latency_ms: Option<f64>,
     /// What the encoder adds, ms: positive is sound late. Not known while pictures stumble.
     pub offset_ms: Option<f64>,
-    /// It may be off by this much, ms: more where the rates of pictures differ and little moves.
+    /// It may be off by this much, ms: more where the rates of pictures differ and little moves. An offset that would be
+    /// known less well than within 20 ms is not told.
     pub within_ms: Option<f64>,
     /// Loudness that it adds, dB.
     pub level_db: Option<f64>,
@@ -187,7 +199,7 @@ impl Pair {
         let tracks = (&self.input, &self.output);
         let pictures = lag.map(|lag| pictures::compare(tracks, lag, (since, at), pictures::MOVES));
         let pictures = pictures.unwrap_or_default();
-        let steady = !self.too_many_stumble(pictures);
+        let steady = !self.too_many_stumble(pictures) && !lag.is_some_and(|lag| self.stands(at, lag.ns));
         let both = lag.zip(sound.ok()).filter(|_| steady);
         let latency = |lag: Lag| (lag.ns + self.output.epoch() - self.input.epoch()) as f64 / 1e6;
         let reading = Reading {
@@ -195,7 +207,9 @@ impl Pair {
             picture: picture.map(|(lag, height)| (lag.ns as f64 / 1e6, height)),
             sound,
             latency_ms: lag.filter(|_| self.sure).map(latency),
-            offset_ms: both.map(|(picture, sound)| sound.0 - picture.ns as f64 / 1e6),
+            offset_ms: both
+                .filter(|(picture, _)| picture.within_ms <= WITHIN_MAX_MS)
+                .map(|(picture, sound)| sound.0 - picture.ns as f64 / 1e6),
             within_ms: both.map(|(picture, _)| picture.within_ms),
             level_db: sound.ok().and_then(|(lag, _)| self.level(at, (lag * 1e6) as i64)),
             pictures,
@@ -213,6 +227,29 @@ impl Pair {
         }
         self.stumbled.push_back(pictures.missing + pictures.repeated);
         self.stumbled.iter().sum::<u32>() > STUMBLES_MAX
+    }
+
+    /// Whether the output's picture stands in a part of the window where the input moves on, as a frozen or black one does:
+    /// what is left of it may look like another moment, and where the picture lies is not known.
+    fn stands(&self, at: MediaTime, lag: i64) -> bool {
+        let (end, back) = (at.0.div_euclid(PICTURE_STEP), lag.div_euclid(PICTURE_STEP));
+        let moves = |track: &Track, places: std::ops::Range<i64>| {
+            let changes = places.filter_map(|place| {
+                let (before, now) = (track.cells.get(place - CHANGE_OVER as i64)?, track.cells.get(place)?);
+                Some(before.iter().zip(now).map(|(before, now)| (now - before).abs()).sum::<f32>() / CELLS as f32)
+            });
+            let (sum, count) = changes.fold((0.0, 0.0), |(sum, count), one| (sum + one, count + 1.0));
+            if count > 0.0 { sum / count } else { 0.0 }
+        };
+        let parts = WINDOW / PICTURE_STEP / PART;
+        let part = |n: i64| {
+            let places = end - (n + 1) * PART..end - n * PART;
+            (moves(&self.input, places.start - back..places.end - back), moves(&self.output, places))
+        };
+        let parts: Vec<(f32, f32)> = (0..parts).map(part).collect();
+        let mean = parts.iter().map(|(input, _)| input).sum::<f32>() / parts.len() as f32;
+        let least = MOVES_MIN.max(MOVES_ON * mean);
+        parts.iter().any(|(input, output)| *input >= least && *output < STANDS * input)
     }
 
     /// Lag of the picture, and how alike both are.
@@ -306,8 +343,11 @@ impl Pair {
         if rms < PICTURE_CHANGE_MIN {
             return Err(Silence::Quiet);
         }
+        let most = CHANGE_MAX * window.iter().map(|change| change.abs()).sum::<f32>() / window.len().max(1) as f32;
+        limit(window, most);
         let seen = input.cells.slice(grown(&searched)).ok_or(Silence::Waiting)?;
         changes(seen, every, long);
+        limit(long, most);
         if long.len() < window.len() {
             return Err(Silence::Waiting);
         }
@@ -363,6 +403,11 @@ fn changes(cells: &[[f32; CELLS]], every: usize, out: &mut Vec<f32>) {
     out.clear();
     let pairs = cells.iter().zip(cells.iter().skip(CHANGE_OVER)).step_by(every);
     out.extend(pairs.flat_map(|(before, now)| (0..CELLS).map(|cell| now[cell] - before[cell])));
+}
+
+/// Lets no change be larger than `most`, either way.
+fn limit(changes: &mut [f32], most: f32) {
+    changes.iter_mut().for_each(|change| *change = change.clamp(-most, most));
 }
 
 /// Changes of the level over [`LEVEL_OVER`] slices.

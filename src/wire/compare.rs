@@ -22,7 +22,7 @@ pub struct ReadingBody {
     /// What lies between A and B adds this, ms; positive: sound late.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset_ms: Option<f64>,
-    /// That may be off by this much, ms.
+    /// That may be off by this much, ms; where it is over 20 the offset is not told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub within_ms: Option<f64>,
     /// Loudness that it adds, dB.

@@ -39,7 +39,7 @@ pub(super) struct PairBody<'a> {
     /// What the encoder adds, ms; positive: sound late.
     #[serde(skip_serializing_if = "Option::is_none")]
     offset_ms: Option<f64>,
-    /// That may be off by this much, ms.
+    /// That may be off by this much, ms; where it is over 20 the offset is not told.
     #[serde(skip_serializing_if = "Option::is_none")]
     within_ms: Option<f64>,
     /// Loudness that it adds, dB.

@@ -80,7 +80,7 @@ class Programme(NamedTuple):
 
 PROGRAMMES = {
     "reports": Programme("25", (("bikes", 240), ("people", 200), ("face", 110), ("cup", 190)), "speech"),
-    "fixed cameras": Programme("25", (("people", 395), ("tree", 295), ("face", 60)), "street"),
+    "fixed cameras": Programme("25", (("people", 395), ("tree", 130), ("face", 110), ("cup", 115)), "street"),
     "pans": Programme("25", (("street", 260), ("palace", 250), ("fruits", 240)), "speech"),
     "drawn": Programme("25", (("clouds", 320), ("nebula", 220), ("meadow", 210)), "chords"),
     "film": Programme("25", (("bunny", 125), ("ocean", 145), ("mural", 250), ("bikes", 230)), "street"),
