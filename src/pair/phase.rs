@@ -25,8 +25,8 @@ const SAME: f32 = 0.12;
 const MIXED: f32 = 0.5;
 /// What no model explains, as a share of all.
 const NEVER_EXPLAINED: f32 = 0.002;
-/// How far interpolation is off, as a deviation, ns.
-const ABOUT: f64 = 12e6;
+/// How far interpolation is off, as a deviation, ms.
+const ABOUT_MS: f64 = 12.0;
 /// Lags that are this much less likely than the likeliest say nothing.
 const UNLIKELY: f32 = 0.01;
 /// Least correlation of changes from picture to picture, for one of both ways to be known.
@@ -83,8 +83,9 @@ pub(super) struct Phase {
     output: Series,
     /// Changes of the output from picture to picture.
     changes: Vec<Cells>,
-    /// What the output would show at one lag, and what it would of the input, by index.
+    /// What the output would show at one lag.
     would: Vec<Cells>,
+    /// How well each lag explains the changes, if the output holds the input's pictures, and if it mixes them.
     held: Vec<f32>,
     mixed: Vec<f32>,
 }
@@ -235,8 +236,8 @@ fn top(heights: &[f32]) -> (usize, f32) {
     heights.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, 0.0))
 }
 
-/// The mean of what `late` says of all lags, each as likely as it explains so many changes, and what is left open; holds
-/// the first and the last place that are likely.
+/// The mean of what `late` says of all lags, each as likely as it explains so many changes and as near as it is to what
+/// interpolation gave, and what is left open; with the first and the last place that are likely.
 fn spread(
     heights: &[f32],
     (_, top): (usize, f32),
@@ -250,15 +251,15 @@ fn spread(
         if weight < UNLIKELY {
             continue;
         }
-        let ns = late(place)?;
-        let (ms, apart) = (ns as f64 / 1e6, (ns - about) as f64 / ABOUT);
-        let weight = f64::from(weight) * (-0.5 * apart * apart).exp();
+        // From there, for axes that began days apart leave no digits for squares.
+        let ms = (late(place)? - about) as f64 / 1e6;
+        let weight = f64::from(weight) * (-0.5 * (ms / ABOUT_MS) * (ms / ABOUT_MS)).exp();
         (sum, mean, square) = (sum + weight, mean + weight * ms, square + weight * ms * ms);
         likely = (likely.0.min(place as i64), likely.1.max(place as i64));
     }
     let mean = mean / sum;
     let deviation = (square / sum - mean * mean).max(0.0).sqrt();
-    let ns = (mean * 1e6) as i64;
+    let ns = about + (mean * 1e6) as i64;
     Some(Lag { ns, within_ms: WITHIN_CONVERTED_MS + 2.0 * deviation, follows: Follows::Held(likely.0, likely.1) })
 }
 
