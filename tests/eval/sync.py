@@ -85,6 +85,7 @@ PROGRAMMES = {
     "pans": Programme("25", (("street", 260), ("palace", 250), ("fruits", 240)), "speech"),
     "drawn": Programme("25", (("clouds", 320), ("nebula", 220), ("meadow", 210)), "chords"),
     "film": Programme("25", (("bunny", 125), ("ocean", 145), ("mural", 250), ("bikes", 230)), "street"),
+    "graphics": Programme("25", (("card", 260), ("lace", 200), ("hotel", 135), ("weave", 155)), "concert"),
     "cinema": Programme("24", (("bunny", 125), ("fruits", 240), ("hotel", 135), ("band", 355)), "concert"),
     "sport": Programme("50", (("bikes", 240), ("cup", 190), ("people", 395), ("palace", 295), ("hotel", 135), ("band", 355)), "speech"),
     "events": Programme(NTSC_HALF, (("street", 295), ("band", 355), ("face", 110), ("ocean", 145)), "concert"),
