@@ -100,7 +100,7 @@ eval-full: setup-test build ## the same on the larger bank (an hour of clips; 30
 	@$(GENERATE) --out $(EVAL)/full --full
 	@$(SCORE) --bank $(EVAL)/full --baseline --markdown $(EVAL)/full.md --details
 
-eval-sync: setup-test build ## sound against picture: pairs through encoders, line-up signals, encoders that fail on purpose (half an hour)
+eval-sync: setup-test build ## sound against picture: pairs through encoders, line-up signals, encoders that fail on purpose (an hour)
 	@python3 -B tests/eval/sync.py --picket $(TARGET_DIR)/$(PROFILE)/picket --cache $(EVAL)/cache --out $(EVAL)/sync
 
 MINUTES ?= 60

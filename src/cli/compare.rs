@@ -99,9 +99,9 @@ impl<'a> Telling<'a> {
         let body = body(&reading);
         match self.options.format {
             Format::Ndjson => output::print_json(&wire::reading(&body)),
-            Format::Text if body.missing + body.repeated > 0 => output::print(&format!(
+            Format::Text if reading.pictures.missing + reading.pictures.repeated > 0 => output::print(&format!(
                 "{:9.1} s  {} pictures left out, {} shown again",
-                body.at_s, body.missing, body.repeated
+                body.at_s, reading.pictures.missing, reading.pictures.repeated
             )),
             Format::Text | Format::Json => {}
         }
@@ -124,11 +124,13 @@ impl<'a> Telling<'a> {
             with_offset,
             latency_ms,
             offset_ms,
+            within_ms: median(|reading| reading.offset_ms.and(reading.within_ms)).0,
             level_db: median(|reading| reading.level_db).0,
             quality: median(|reading| reading.quality).0,
             pictures: self.pictures.seen,
             missing: self.pictures.missing,
-            repeated: self.pictures.repeated,
+            followed: self.pictures.followed,
+            repeated: (self.pictures.followed > 0).then_some(self.pictures.repeated),
             ..Comparison::default()
         }
     }
@@ -156,10 +158,11 @@ fn body(reading: &Reading) -> ReadingBody {
         at_s: (reading.at.as_secs_f64() * 1000.0).round() / 1000.0,
         latency_ms: rounded(reading.latency_ms),
         offset_ms: rounded(reading.offset_ms),
+        within_ms: rounded(reading.within_ms),
         level_db: rounded(reading.level_db),
         quality: rounded(reading.quality),
         missing: reading.pictures.missing,
-        repeated: reading.pictures.repeated,
+        repeated: (reading.pictures.followed > 0).then_some(reading.pictures.repeated),
         no_picture: reading.picture.err().map(Silence::name),
         no_sound: reading.sound.err().map(Silence::name),
         ..ReadingBody::default()
@@ -176,19 +179,24 @@ fn text(all: &Comparison, readings: &[ReadingBody]) -> String {
         Some(offset) if offset < 0.0 => ", sound early",
         _ => "",
     };
+    let within = all.within_ms.map_or_else(String::new, |within| format!(" +-{within:.0} ms"));
     let mut lines = vec![
         format!("A {}\nB {}", all.a, all.b),
         measured("latency", all.latency_ms, "ms", &format!(" (of {} of {} windows)", all.with_latency, all.windows)),
-        measured("offset", all.offset_ms, "ms", &format!("{side} (of {} windows)", all.with_offset)),
+        measured("offset", all.offset_ms, "ms", &format!("{within}{side} (of {} windows)", all.with_offset)),
         measured("loudness", all.level_db, "dB", ""),
-        format!("pictures  {} left out, {} shown again, of {}", all.missing, all.repeated, all.pictures),
+        format!("pictures  {} left out, of {}", all.missing, all.pictures),
+        match all.repeated {
+            Some(repeated) => format!("          {repeated} shown again, of {} that can be followed", all.followed),
+            None => "          shown again: not measurable".to_owned(),
+        },
     ];
     lines.extend(all.quality.map(|quality| format!("likeness  {quality:.3}")));
     let whys: [(_, fn(&ReadingBody) -> _); 2] =
         [("picture", |reading| reading.no_picture), ("sound", |reading| reading.no_sound)];
     let mut parts = Vec::new();
     for (part, why) in whys {
-        for silence in [Silence::Quiet, Silence::Unlike] {
+        for silence in [Silence::Quiet, Silence::Unlike, Silence::Ambiguous] {
             let count = readings.iter().filter(|reading| why(reading) == Some(silence.name())).count();
             if count > 0 {
                 parts.push(format!("{part} {} in {count} windows", silence.name().replace('_', " ")));

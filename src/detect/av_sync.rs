@@ -19,7 +19,7 @@ use flash::Flashes;
 use line_up::LineUp;
 use std::time::Duration;
 
-/// Half of the hysteresis around a limit, ms.
+/// Half of the hysteresis around a limit, ms: more where the offset is not known as well as that.
 const HYSTERESIS_MS: f64 = 5.0;
 /// What was measured longer ago says nothing of now: a channel may go from the line-up to the programme.
 const STALE: Duration = Duration::from_secs(120);
@@ -56,6 +56,8 @@ pub enum By {
 pub struct Offset {
     /// Positive: sound late.
     pub ms: f64,
+    /// It may be off by this much.
+    pub within_ms: f64,
     /// 0 to 1.
     pub confidence: f64,
     /// Since when it is so.
@@ -105,7 +107,7 @@ impl AvSync {
         }
         if self.clocks.take(features) {
             let drifted = self.clocks.drifted();
-            let offset = |(ms, since)| Offset { ms, confidence: 0.9, since, at: features.stamp.at };
+            let offset = |(ms, since)| Offset { ms, within_ms: 0.0, confidence: 0.9, since, at: features.stamp.at };
             self.known[By::Stamps as usize].offset = drifted.map(offset);
         }
     }
@@ -134,7 +136,8 @@ impl AvSync {
         if let Some(measured) = known.and_then(|(flashes, beeps)| self.line_up.decide(flashes.min(beeps))) {
             let confidence = 1.0 - 0.5_f64.powi(measured.pairs as i32);
             let Known { offset, .. } = &mut self.known[By::LineUp as usize];
-            *offset = Some(Offset { ms: measured.offset_ms, confidence, since: measured.since, at: measured.at });
+            let (ms, since) = (measured.offset_ms, measured.since);
+            *offset = Some(Offset { ms, within_ms: 0.0, confidence, since, at: measured.at });
         }
         self.say(features.stamp.at)
     }
@@ -198,10 +201,10 @@ impl Known {
             self.bad = None;
             return;
         };
-        let excess = settings.excess(offset.ms);
-        if excess >= HYSTERESIS_MS {
+        let (excess, margin) = (settings.excess(offset.ms), offset.within_ms.max(HYSTERESIS_MS));
+        if excess >= margin {
             self.bad.get_or_insert(offset.since);
-        } else if excess < -HYSTERESIS_MS {
+        } else if excess < -margin {
             self.bad = None;
         }
     }
@@ -214,7 +217,7 @@ mod tests {
     use crate::time::Stamp;
 
     fn offset(ms: f64, at: MediaTime) -> Option<Offset> {
-        Some(Offset { ms, confidence: 1.0, since: at, at })
+        Some(Offset { ms, within_ms: 3.0, confidence: 1.0, since: at, at })
     }
 
     #[test]
@@ -232,6 +235,18 @@ mod tests {
         assert_eq!(say(-46.0), (true, Severity::Minor, -40.0));
         assert_eq!(say(-250.0), (true, Severity::Major, -40.0));
         assert_eq!(say(190.0), (true, Severity::Major, 60.0));
+    }
+
+    #[test]
+    fn what_is_known_less_well_must_be_further_beyond() {
+        let mut detector = AvSync::new(Settings::default());
+        let mut is_bad = |ms: f64| {
+            let offset = offset(ms, at(0)).map(|offset| Offset { within_ms: 20.0, ..offset });
+            detector.take(By::Pair, offset);
+            detector.say(at(1)).presence == Presence::Present
+        };
+        let told = [79.0, 80.0, 41.0, 39.0, -59.0, -60.0].map(&mut is_bad);
+        assert_eq!(told, [false, true, true, false, false, true]);
     }
 
     #[test]

@@ -141,14 +141,16 @@ pub struct PairStatus {
     pub latency_ms: Option<f64>,
     /// What the encoder adds, ms; positive: sound late.
     pub offset_ms: Option<f64>,
+    /// That may be off by this much, ms.
+    pub within_ms: Option<f64>,
     /// Loudness that it adds, dB.
     pub level_db: Option<f64>,
     /// Likeness of the pictures, 0 to 1.
     pub quality: Option<f64>,
     /// Pictures that were left out, since the start.
     pub missing: u64,
-    /// Pictures that were shown again, since the start.
-    pub repeated: u64,
+    /// Pictures that were shown again, since the start; not known while it never was which pictures they show.
+    pub repeated: Option<u64>,
     /// Why the picture is not measured.
     pub no_picture: Option<&'static str>,
     /// Why the sound is not measured.

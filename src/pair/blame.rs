@@ -2,6 +2,7 @@
 
 use super::block::CELLS;
 use super::compare::Pair;
+use super::phase::Lag;
 use super::pictures;
 use super::track::{PICTURE_STEP, SOUND_STEP};
 use crate::time::MediaTime;
@@ -45,7 +46,7 @@ impl Pair {
     /// does not say.
     pub fn blame(&self, fault: Fault, from: MediaTime, to: MediaTime) -> Option<Blame> {
         let lag = self.lag?;
-        let there = |at: MediaTime| MediaTime(at.0.saturating_sub(lag));
+        let there = |at: MediaTime| MediaTime(at.0.saturating_sub(lag.ns));
         let (from, to) = (there(from.max(MediaTime(to.0.saturating_sub(STRETCH_MAX)))), there(to));
         let judge = |value: Option<f32>, good: f32, bad: f32| match value? {
             value if value >= good => Some(Blame::Encoder),
@@ -91,8 +92,8 @@ impl Pair {
         levels.get(levels.len() * 9 / 10).copied()
     }
 
-    fn stumbles(&self, lag: i64, from: MediaTime, to: MediaTime) -> Option<Blame> {
-        let (start, end) = (MediaTime(from.0.saturating_add(lag)), MediaTime(to.0.saturating_add(lag)));
+    fn stumbles(&self, lag: Lag, from: MediaTime, to: MediaTime) -> Option<Blame> {
+        let (start, end) = (MediaTime(from.0.saturating_add(lag.ns)), MediaTime(to.0.saturating_add(lag.ns)));
         let found = pictures::compare((&self.input, &self.output), lag, (start, end), pictures::MOVES_KNOWN);
         match found.missing + found.repeated {
             0 if pictures::stumbles(&self.input, from, to) > 0 => Some(Blame::Input),

@@ -2,6 +2,7 @@
 
 use super::block::{Block, CELLS};
 use super::correlate::{Peak, correlate, peak};
+use super::phase::{Lag, Phase};
 use super::pictures::{self, Pictures};
 use super::steady::{Steady, Steadying};
 use super::track::{PICTURE_STEP, SOUND_STEP, Track};
@@ -16,6 +17,9 @@ const BEHIND: i64 = 1_200_000_000;
 const LATENCY_MAX: i64 = 30_000_000_000;
 /// Changes of the picture are taken over this many places (80 ms): over what one picture of any rate takes.
 const CHANGE_OVER: usize = 8;
+/// A change counts up to this times the mean of the window: a cut, or the jump that ends a freeze, must not outweigh all
+/// motion.
+const CHANGE_MAX: f32 = 4.0;
 /// Changes of the sound over this many slices (20 ms), which leaves gain and hum out, and their limits, dB: one bang must
 /// not outweigh all else.
 const LEVEL_OVER: usize = 5;
@@ -40,6 +44,14 @@ const SOUND_APART: usize = 20;
 /// Readings whose pictures lie within a window, and lost and repeated ones among them that do no harm.
 const STUMBLE_WINDOWS: usize = 6;
 const STUMBLES_MAX: u32 = 5;
+/// Parts of a window, places of half a second, in each of which the output moves by this share of what the input does, ...
+const PART: i64 = 50;
+const STANDS: f32 = 0.25;
+/// ... if the input moves there by this share of its mean, and this, code values over 80 ms.
+const MOVES_ON: f32 = 0.4;
+const MOVES_MIN: f32 = 0.15;
+/// An offset that is known less well is none, ms: half a picture of 25 a second.
+const WITHIN_MAX_MS: f64 = 20.0;
 /// Less change than this (root mean square over the window; code values, dB) is none that could be followed.
 const PICTURE_CHANGE_MIN: f32 = 0.12;
 const SOUND_CHANGE_MIN: f32 = 0.8;
@@ -51,8 +63,10 @@ pub enum Silence {
     Waiting,
     /// It hardly changes.
     Quiet,
-    /// It is not found in the other source, or in more than one place.
+    /// It is not found in the other source.
     Unlike,
+    /// It is found in more than one place: it repeats.
+    Ambiguous,
 }
 
 impl Silence {
@@ -62,6 +76,7 @@ impl Silence {
             Silence::Waiting => "waiting",
             Silence::Quiet => "too_little_change",
             Silence::Unlike => "not_alike",
+            Silence::Ambiguous => "ambiguous",
         }
     }
 }
@@ -79,6 +94,9 @@ pub struct Reading {
     pub latency_ms: Option<f64>,
     /// What the encoder adds, ms: positive is sound late. Not known while pictures stumble.
     pub offset_ms: Option<f64>,
+    /// It may be off by this much, ms: more where the rates of pictures differ and little moves. An offset that would be
+    /// known less well than within 20 ms is not told.
+    pub within_ms: Option<f64>,
     /// Loudness that it adds, dB.
     pub level_db: Option<f64>,
     /// Pictures lost and repeated in the last second of the window.
@@ -94,10 +112,12 @@ pub struct Pair {
     search: std::ops::RangeInclusive<i64>,
     pub(super) input: Track,
     pub(super) output: Track,
-    /// Last known lag of the picture on the axes, ns.
-    pub(super) lag: Option<i64>,
+    /// Last known lag of the picture on the axes.
+    pub(super) lag: Option<Lag>,
     /// Readings since it was known.
     unknown: u32,
+    /// Whether it was the only one of all that are searched.
+    sure: bool,
     /// End of the last window.
     done: Option<MediaTime>,
     steadying: Steadying,
@@ -107,6 +127,7 @@ pub struct Pair {
     long: Vec<f32>,
     window: Vec<f32>,
     heights: Vec<f32>,
+    phase: Phase,
 }
 
 impl Pair {
@@ -119,12 +140,14 @@ impl Pair {
             output: Track::new(kept),
             lag: None,
             unknown: 0,
+            sure: false,
             done: None,
             steadying: Steadying::default(),
             stumbled: VecDeque::new(),
             long: Vec::new(),
             window: Vec::new(),
             heights: Vec::new(),
+            phase: Phase::default(),
         }
     }
 
@@ -156,7 +179,7 @@ impl Pair {
 
     /// Last known lag of the picture, ms.
     pub fn lag_ms(&self) -> Option<f64> {
-        self.lag.map(|lag| lag as f64 / 1e6)
+        self.lag.map(|lag| lag.ns as f64 / 1e6)
     }
 
     /// What the window up to `at` of the output says.
@@ -167,26 +190,30 @@ impl Pair {
         let since = self.done.replace(at).filter(|done| *done < at);
         let picture = self.picture(at);
         match picture {
-            Ok((lag, _)) => (self.lag, self.unknown) = (Some((lag * 1e6) as i64), 0),
+            Ok((lag, _)) => (self.lag, self.unknown) = (Some(lag), 0),
             Err(_) => self.unknown += 1,
         }
         let sound = self.sound(at);
-        let lag = picture.ok().map(|(lag, _)| (lag * 1e6) as i64);
+        let lag = picture.ok().map(|(lag, _)| lag);
         let since = since.unwrap_or(at).max(MediaTime(at.0 - WINDOW));
         let tracks = (&self.input, &self.output);
         let pictures = lag.map(|lag| pictures::compare(tracks, lag, (since, at), pictures::MOVES));
         let pictures = pictures.unwrap_or_default();
-        let both = picture.ok().zip(sound.ok()).filter(|_| !self.too_many_stumble(pictures));
-        let offset_ms = both.map(|(picture, sound)| sound.0 - picture.0);
+        let steady = !self.too_many_stumble(pictures) && !lag.is_some_and(|lag| self.stands(at, lag.ns));
+        let both = lag.zip(sound.ok()).filter(|_| steady);
+        let latency = |lag: Lag| (lag.ns + self.output.epoch() - self.input.epoch()) as f64 / 1e6;
         let reading = Reading {
             at,
-            picture,
+            picture: picture.map(|(lag, height)| (lag.ns as f64 / 1e6, height)),
             sound,
-            latency_ms: lag.map(|lag| (lag + self.output.epoch() - self.input.epoch()) as f64 / 1e6),
-            offset_ms,
+            latency_ms: lag.filter(|_| self.sure).map(latency),
+            offset_ms: both
+                .filter(|(picture, _)| picture.within_ms <= WITHIN_MAX_MS)
+                .map(|(picture, sound)| sound.0 - picture.ns as f64 / 1e6),
+            within_ms: both.map(|(picture, _)| picture.within_ms),
             level_db: sound.ok().and_then(|(lag, _)| self.level(at, (lag * 1e6) as i64)),
             pictures,
-            quality: lag.and_then(|lag| pictures::quality(&self.input, &self.output, lag, at)),
+            quality: lag.and_then(|lag| pictures::quality(&self.input, &self.output, lag.ns, at)),
         };
         self.steadying.take(&reading);
         Some(reading)
@@ -202,24 +229,84 @@ impl Pair {
         self.stumbled.iter().sum::<u32>() > STUMBLES_MAX
     }
 
-    /// Lag of the picture, ms, and how alike both are.
-    fn picture(&mut self, at: MediaTime) -> Result<(f64, f64), Silence> {
-        let known = self.lag.filter(|_| self.unknown < LOST_AFTER);
+    /// Whether the output's picture stands in a part of the window where the input moves on, as a frozen or black one does:
+    /// what is left of it may look like another moment, and where the picture lies is not known.
+    fn stands(&self, at: MediaTime, lag: i64) -> bool {
+        let (end, back) = (at.0.div_euclid(PICTURE_STEP), lag.div_euclid(PICTURE_STEP));
+        let moves = |track: &Track, places: std::ops::Range<i64>| {
+            let changes = places.filter_map(|place| {
+                let (before, now) = (track.cells.get(place - CHANGE_OVER as i64)?, track.cells.get(place)?);
+                Some(before.iter().zip(now).map(|(before, now)| (now - before).abs()).sum::<f32>() / CELLS as f32)
+            });
+            let (sum, count) = changes.fold((0.0, 0.0), |(sum, count), one| (sum + one, count + 1.0));
+            if count > 0.0 { sum / count } else { 0.0 }
+        };
+        let parts = WINDOW / PICTURE_STEP / PART;
+        let part = |n: i64| {
+            let places = end - (n + 1) * PART..end - n * PART;
+            (moves(&self.input, places.start - back..places.end - back), moves(&self.output, places))
+        };
+        let parts: Vec<(f32, f32)> = (0..parts).map(part).collect();
+        let mean = parts.iter().map(|(input, _)| input).sum::<f32>() / parts.len() as f32;
+        let least = MOVES_MIN.max(MOVES_ON * mean);
+        parts.iter().any(|(input, output)| *input >= least && *output < STANDS * input)
+    }
+
+    /// Lag of the picture, and how alike both are.
+    fn picture(&mut self, at: MediaTime) -> Result<(Lag, f64), Silence> {
+        let known = self.lag.filter(|_| self.unknown < LOST_AFTER).map(|lag| lag.ns);
         let lags = match known {
-            Some(lag) => lag - PICTURE_AROUND..=lag + PICTURE_AROUND,
+            Some(lag) => {
+                self.make_sure(at, lag)?;
+                lag - PICTURE_AROUND..=lag + PICTURE_AROUND
+            }
             None => {
-                // On the axes of both, which began when they were opened.
-                let apart = self.input.epoch() - self.output.epoch();
-                let (least, most) = (self.search.start() + apart, self.search.end() + apart);
-                let found = self.picture_within(at, &(least..=most), COARSE)?;
-                let near = (found.lag * COARSE as f64) as i64 * PICTURE_STEP;
-                let coarse = self.lag_of(at, &(least..=most), near);
+                self.sure = self.remembers_all(at);
+                let coarse = self.search(at)?;
                 coarse - 100_000_000..=coarse + 100_000_000
             }
         };
         let found = self.picture_within(at, &lags, 1)?;
-        let from = self.lag_of(at, &lags, 0) as f64;
-        Ok(((from - found.lag * PICTURE_STEP as f64) / 1e6, found.height))
+        let near = self.lag_of(at, &lags, 0) - (found.lag * PICTURE_STEP as f64) as i64;
+        let window = (MediaTime(at.0 - WINDOW), at);
+        Ok((self.phase.refine((&self.input, &self.output), near, window), found.height))
+    }
+
+    /// A lag that was found while not all of the input that is searched was there may be one of several, as of a
+    /// programme that repeats: searches once more when all is there.
+    fn make_sure(&mut self, at: MediaTime, lag: i64) -> Result<(), Silence> {
+        if self.sure || !self.remembers_all(at) {
+            return Ok(());
+        }
+        match self.search(at) {
+            Ok(found) if (found - lag).abs() <= PICTURE_AROUND => self.sure = true,
+            Ok(_) | Err(Silence::Ambiguous) => {
+                self.lag = None;
+                return Err(Silence::Ambiguous);
+            }
+            // Nothing moves: the next window may tell.
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Whether the input is there as far back as it is searched. Of recordings all is there that there is.
+    fn remembers_all(&self, at: MediaTime) -> bool {
+        let first = self.input.cells.range().start * PICTURE_STEP;
+        *self.search.start() == -LATENCY_MAX || at.0 - WINDOW - self.lags().end() >= first
+    }
+
+    /// Lags that are searched, on the axes of both, which began when they were opened.
+    fn lags(&self) -> std::ops::RangeInclusive<i64> {
+        let apart = self.input.epoch() - self.output.epoch();
+        self.search.start() + apart..=self.search.end() + apart
+    }
+
+    /// The lag, roughly, among all that are searched.
+    fn search(&mut self, at: MediaTime) -> Result<i64, Silence> {
+        let lags = self.lags();
+        let found = self.picture_within(at, &lags, COARSE)?;
+        Ok(self.lag_of(at, &lags, (found.lag * COARSE as f64) as i64 * PICTURE_STEP))
     }
 
     /// The lag at `into` ns behind the first place that is searched.
@@ -256,8 +343,11 @@ impl Pair {
         if rms < PICTURE_CHANGE_MIN {
             return Err(Silence::Quiet);
         }
+        let most = CHANGE_MAX * window.iter().map(|change| change.abs()).sum::<f32>() / window.len().max(1) as f32;
+        limit(window, most);
         let seen = input.cells.slice(grown(&searched)).ok_or(Silence::Waiting)?;
         changes(seen, every, long);
+        limit(long, most);
         if long.len() < window.len() {
             return Err(Silence::Waiting);
         }
@@ -267,7 +357,7 @@ impl Pair {
 
     /// Lag of the sound, ms, and how alike both are.
     fn sound(&mut self, at: MediaTime) -> Result<(f64, f64), Silence> {
-        let near = self.lag.ok_or(Silence::Waiting)?;
+        let near = self.lag.ok_or(Silence::Waiting)?.ns;
         let end = at.0.div_euclid(SOUND_STEP);
         let places = end - WINDOW / SOUND_STEP..end;
         let kept = self.input.sound.range();
@@ -304,7 +394,8 @@ impl Pair {
 }
 
 fn accept(found: Option<Peak>, least: f64) -> Result<Peak, Silence> {
-    found.filter(|peak| peak.height >= least && peak.second <= SECOND * peak.height).ok_or(Silence::Unlike)
+    let found = found.filter(|peak| peak.height >= least).ok_or(Silence::Unlike)?;
+    if found.second <= SECOND * found.height { Ok(found) } else { Err(Silence::Ambiguous) }
 }
 
 /// Changes of the cells over [`CHANGE_OVER`] places, of every `every`th place, all cells side by side.
@@ -312,6 +403,11 @@ fn changes(cells: &[[f32; CELLS]], every: usize, out: &mut Vec<f32>) {
     out.clear();
     let pairs = cells.iter().zip(cells.iter().skip(CHANGE_OVER)).step_by(every);
     out.extend(pairs.flat_map(|(before, now)| (0..CELLS).map(|cell| now[cell] - before[cell])));
+}
+
+/// Lets no change be larger than `most`, either way.
+fn limit(changes: &mut [f32], most: f32) {
+    changes.iter_mut().for_each(|change| *change = change.clamp(-most, most));
 }
 
 /// Changes of the level over [`LEVEL_OVER`] slices.

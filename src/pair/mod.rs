@@ -7,6 +7,7 @@ mod blame;
 mod block;
 mod compare;
 mod correlate;
+mod phase;
 mod pictures;
 mod recording;
 mod sampler;

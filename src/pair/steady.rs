@@ -19,6 +19,8 @@ const HALF: Duration = Duration::from_millis(2_500);
 pub struct Steady {
     /// What the encoder adds, ms: positive is sound late.
     pub offset_ms: f64,
+    /// It may be off by this much, ms.
+    pub within_ms: f64,
     /// 0 to 1.
     pub confidence: f64,
     /// Since when, about.
@@ -27,33 +29,52 @@ pub struct Steady {
     pub at: MediaTime,
 }
 
+/// What is kept of a reading.
+#[derive(Clone, Copy, Debug)]
+struct One {
+    at: MediaTime,
+    offset_ms: f64,
+    within_ms: f64,
+    height: f64,
+}
+
+impl One {
+    fn of(reading: &Reading) -> Option<Self> {
+        let height = reading.picture.ok()?.1.min(reading.sound.ok()?.1);
+        Some(Self { at: reading.at, offset_ms: reading.offset_ms?, within_ms: reading.within_ms?, height })
+    }
+}
+
 /// Follows readings.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Steadying {
-    last: VecDeque<Option<(MediaTime, f64, f64)>>,
+    last: VecDeque<Option<One>>,
     steady: Option<Steady>,
 }
 
 impl Steadying {
     pub fn take(&mut self, reading: &Reading) {
-        let height = reading.picture.ok().zip(reading.sound.ok()).map(|(picture, sound)| picture.1.min(sound.1));
         if self.last.len() == OF {
             self.last.pop_front();
         }
-        self.last.push_back(reading.offset_ms.zip(height).map(|(offset, height)| (reading.at, offset, height)));
-        let Some((at, newest, _)) = self.last.back().copied().flatten() else { return };
-        let agree = || self.last.iter().flatten().filter(|(_, offset, _)| (offset - newest).abs() <= WITHIN_MS);
+        self.last.push_back(One::of(reading));
+        let Some(newest) = self.last.back().copied().flatten() else { return };
+        let agree = || self.last.iter().flatten().filter(|one| (one.offset_ms - newest.offset_ms).abs() <= WITHIN_MS);
         let count = agree().count();
         if count < AGREE {
             return;
         }
-        let mut offsets: Vec<f64> = agree().map(|(_, offset, _)| *offset).collect();
-        offsets.sort_unstable_by(f64::total_cmp);
-        let offset_ms = offsets[count / 2];
-        let first = agree().next().map_or(at, |(at, _, _)| *at).minus(HALF);
+        let median = |of: fn(&One) -> f64| {
+            let mut all: Vec<f64> = agree().map(of).collect();
+            all.sort_unstable_by(f64::total_cmp);
+            all[count / 2]
+        };
+        let (offset_ms, within_ms) = (median(|one| one.offset_ms), median(|one| one.within_ms));
+        let first = agree().next().map_or(newest.at, |one| one.at).minus(HALF);
         let since = self.steady.filter(|steady| (steady.offset_ms - offset_ms).abs() <= SAME_MS);
-        let confidence = agree().map(|(_, _, height)| height).sum::<f64>() / count as f64;
-        self.steady = Some(Steady { offset_ms, confidence, since: since.map_or(first, |steady| steady.since), at });
+        let confidence = agree().map(|one| one.height).sum::<f64>() / count as f64;
+        let since = since.map_or(first, |steady| steady.since);
+        self.steady = Some(Steady { offset_ms, within_ms, confidence, since, at: newest.at });
     }
 
     pub fn steady(&self) -> Option<Steady> {

@@ -73,7 +73,7 @@ pub struct Track {
     pub pictures: VecDeque<PicturePrint>,
     /// Width of the picture, and mean steps, of the last seconds, newest last: place, steps.
     pub textures: VecDeque<(MediaTime, [u8; CELLS])>,
-    /// Of the last block.
+    /// Of the last picture.
     pub width: u16,
     epochs: VecDeque<i64>,
     /// What is remembered, ns.
@@ -104,7 +104,10 @@ impl Track {
             self.epochs.pop_front();
         }
         self.epochs.push_back(block.epoch);
-        self.width = block.width;
+        // Of a second of sound alone none is known.
+        if !block.pictures.is_empty() {
+            self.width = block.width;
+        }
         if block.texture != [0; CELLS] {
             self.textures.push_back((block.at, block.texture));
         }

@@ -19,8 +19,8 @@ const GOES_ON: Duration = Duration::from_secs(3);
 pub(super) struct Pairing {
     with: SourceId,
     pair: Pair,
-    /// When the input's last fingerprint came.
-    heard: Option<Mono>,
+    /// When the input's last fingerprint came that had pictures, and that had sound, where it ever had.
+    heard: [Option<Mono>; 2],
     last: Option<Reading>,
     pictures: Pictures,
     /// Alerts that wait, in order, with the time until which they do.
@@ -30,12 +30,16 @@ pub(super) struct Pairing {
 impl Pairing {
     pub fn new(with: SourceId) -> Self {
         let (pair, pictures) = (Pair::live(), Pictures::default());
-        Self { with, pair, heard: None, last: None, pictures, waiting: VecDeque::new() }
+        Self { with, pair, heard: [None; 2], last: None, pictures, waiting: VecDeque::new() }
     }
 
     /// Takes a second of the input.
     pub fn input(&mut self, block: &Block, now: Mono) {
-        self.heard = Some(now);
+        for (heard, has) in self.heard.iter_mut().zip([!block.pictures.is_empty(), !block.sounds.is_empty()]) {
+            if has {
+                *heard = Some(now);
+            }
+        }
         self.pair.input(block);
     }
 
@@ -46,6 +50,7 @@ impl Pairing {
         self.last = Some(reading);
         let offset = self.pair.steady().map(|steady| SyncOffset {
             ms: steady.offset_ms,
+            within_ms: steady.within_ms,
             confidence: steady.confidence,
             since: steady.since,
             at: steady.at,
@@ -60,10 +65,11 @@ impl Pairing {
             with: self.with.clone(),
             latency_ms: last.and_then(|last| last.latency_ms),
             offset_ms: last.and_then(|last| last.offset_ms),
+            within_ms: last.and_then(|last| last.within_ms),
             level_db: last.and_then(|last| last.level_db),
             quality: last.and_then(|last| last.quality),
             missing: u64::from(self.pictures.missing),
-            repeated: u64::from(self.pictures.repeated),
+            repeated: (self.pictures.followed > 0).then_some(u64::from(self.pictures.repeated)),
             no_picture: last.and_then(|last| last.picture.err()).map(crate::pair::Silence::name),
             no_sound: last.and_then(|last| last.sound.err()).map(crate::pair::Silence::name),
         }
@@ -102,7 +108,9 @@ impl Pairing {
 
     fn blame(&self, alert: &Alert, now: Stamp) -> Option<Blame> {
         if alert.defect == Defect::StreamLoss {
-            let goes_on = self.heard.is_some_and(|heard| now.arrived.since(heard) < GOES_ON);
+            // Of which part is not asked: an input that lost one itself says nothing.
+            let mut heard = self.heard.iter().flatten().peekable();
+            let goes_on = heard.peek().is_some() && heard.all(|heard| now.arrived.since(*heard) < GOES_ON);
             return goes_on.then_some(Blame::Encoder);
         }
         self.pair.blame(fault(alert.defect)?, alert.onset, alert.at.at)
@@ -152,6 +160,7 @@ mod tests {
     use crate::alert::ClearedBy;
     use crate::detect::Severity;
     use crate::ids::{DeviceId, IncidentIds, StartCount};
+    use crate::pair::{PicturePrint, SLICES, SoundPrint};
 
     fn source(name: &str) -> SourceId {
         SourceId::new(name).expect("well formed")
@@ -184,10 +193,21 @@ mod tests {
     #[test]
     fn a_lost_output_whose_input_goes_on_is_the_encoders_doing() {
         let mut pairing = Pairing::new(source("in"));
-        pairing.input(&Block::default(), at(9).arrived);
+        let part = |pictures: usize, sounds: usize| Block {
+            pictures: vec![PicturePrint::default(); pictures],
+            sounds: vec![SoundPrint { at: MediaTime(0), levels: [0; SLICES] }; sounds],
+            ..Block::default()
+        };
+        pairing.input(&part(25, 10), at(9).arrived);
         let mut alerts = vec![alert(Defect::StreamLoss, Transition::Raised)];
         pairing.pass(at(10), &mut alerts, 0);
         assert_eq!(alerts[0].text, "it fails; its input in goes on: the encoder's doing");
+        // The input has no picture either.
+        pairing.input(&part(0, 10), at(14).arrived);
+        let mut alerts = vec![alert(Defect::StreamLoss, Transition::Raised)];
+        pairing.pass(at(15), &mut alerts, 0);
+        pairing.finish(at(18), &mut alerts);
+        assert_eq!(alerts[0].text, "it fails");
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub struct ReadingBody {
     /// What lies between A and B adds this, ms; positive: sound late.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset_ms: Option<f64>,
+    /// That may be off by this much, ms; where it is over 20 the offset is not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within_ms: Option<f64>,
     /// Loudness that it adds, dB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level_db: Option<f64>,
@@ -30,15 +33,16 @@ pub struct ReadingBody {
     pub quality: Option<f64>,
     /// Pictures left out since the reading before.
     pub missing: u32,
-    /// Pictures shown again since then.
-    pub repeated: u32,
+    /// Pictures shown again since then; absent where it is not known which picture of A each shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeated: Option<u32>,
     /// Why the picture is not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = "^(waiting|too_little_change|not_alike)$"))]
+    #[schemars(regex(pattern = "^(waiting|too_little_change|not_alike|ambiguous)$"))]
     pub no_picture: Option<&'static str>,
     /// Why the sound is not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = "^(waiting|too_little_change|not_alike)$"))]
+    #[schemars(regex(pattern = "^(waiting|too_little_change|not_alike|ambiguous)$"))]
     pub no_sound: Option<&'static str>,
 }
 
@@ -70,6 +74,9 @@ pub struct Comparison {
     pub offset_ms: Option<f64>,
     /// As in a reading.
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub within_ms: Option<f64>,
+    /// As in a reading.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub level_db: Option<f64>,
     /// As in a reading.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,8 +85,11 @@ pub struct Comparison {
     pub pictures: u32,
     /// Pictures left out.
     pub missing: u32,
-    /// Pictures shown again.
-    pub repeated: u32,
+    /// Of these, known which picture of A they show.
+    pub followed: u32,
+    /// Of these, shown again; absent where none is followed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeated: Option<u32>,
     /// All windows, where one document is asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub readings: Vec<ReadingBody>,

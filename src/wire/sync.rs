@@ -39,6 +39,9 @@ pub(super) struct PairBody<'a> {
     /// What the encoder adds, ms; positive: sound late.
     #[serde(skip_serializing_if = "Option::is_none")]
     offset_ms: Option<f64>,
+    /// That may be off by this much, ms; where it is over 20 the offset is not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    within_ms: Option<f64>,
     /// Loudness that it adds, dB.
     #[serde(skip_serializing_if = "Option::is_none")]
     level_db: Option<f64>,
@@ -47,15 +50,16 @@ pub(super) struct PairBody<'a> {
     quality: Option<f64>,
     /// Pictures that were left out, since the start.
     missing: u64,
-    /// Pictures that were shown again, since the start.
-    repeated: u64,
+    /// Pictures that were shown again, since the start; not told while it never was known which pictures they show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repeated: Option<u64>,
     /// Why the picture is not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = "^(waiting|too_little_change|not_alike)$"))]
+    #[schemars(regex(pattern = "^(waiting|too_little_change|not_alike|ambiguous)$"))]
     no_picture: Option<&'a str>,
     /// Why the sound is not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = "^(waiting|too_little_change|not_alike)$"))]
+    #[schemars(regex(pattern = "^(waiting|too_little_change|not_alike|ambiguous)$"))]
     no_sound: Option<&'a str>,
 }
 
@@ -65,6 +69,7 @@ impl<'a> PairBody<'a> {
             with: pair.with.as_str(),
             latency_ms: pair.latency_ms.map(rounded),
             offset_ms: pair.offset_ms.map(rounded),
+            within_ms: pair.within_ms.map(rounded),
             level_db: pair.level_db.map(rounded),
             quality: pair.quality.map(rounded),
             missing: pair.missing,

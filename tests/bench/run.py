@@ -104,6 +104,7 @@ def kernels(options, work):
         "detectors/full cold": ratios([a - b for a, b in zip(cold["full_detect"], cold["full"])], cold["full"]),
         "sound ms per s": spread(report["sound_ms_per_s"]),
         "pair ms per s": spread(report["pair_ms_per_s"]),
+        "pair converted ms per s": spread(report["pair_converted_ms_per_s"]),
         "pair search ms per s": spread(report["pair_search_ms_per_s"]),
     }
 

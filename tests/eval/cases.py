@@ -3,6 +3,7 @@ import random
 from fractions import Fraction
 
 import hearing
+import lineup
 import negatives as clean
 import recipes as bad
 from clip import MPEG2, X264, X265, Clip, Coding
@@ -91,6 +92,10 @@ SMALL = (
     ("dropout_clicks", hearing.clicks, {}, "people", "376x280@12.5", "h264:26", "speech"),
     ("loud_up", hearing.loudness, dict(decibels=12), "tree", "320x240@15", "h264:27", "street", 22.0),
     ("loud_down", hearing.loudness, dict(decibels=-14), "meadow", "320x240@25", "h264:27", "music", 22.0),
+    ("sync_late", lineup.line_up, dict(late_ms=160), "people", "752x560@25", "h264:23", "street", 12.0),
+    ("sync_early", lineup.line_up, dict(late_ms=-95), "fruits", "640x360@50", "h264:24", "street", 12.0),
+    ("sync_late_mid", lineup.line_up, dict(late_ms=250, mid=True), "street", "720x576@25", "mpeg2:4000:0.5", "street", 14.0),
+    ("sync_early_mid", lineup.line_up, dict(late_ms=-120, mid=True), "cup", "640x480@29.97", "hevc:26", "street", 14.0),
     ("neg_night", clean.night, {}, "people", "752x560@12.5", "h264:22", "street"),
     ("neg_band", clean.plain, {}, "band", "640x458@24", "h264:24", "concert"),
     ("neg_ocean", clean.plain, {}, "ocean", "1280x720@24", "h264:24", "music"),
@@ -125,6 +130,10 @@ SMALL = (
     ("neg_splice", clean.signalled_splice, {}, "lace", "640x360@25", "h264:23", "music"),
     ("neg_pillarboxed", clean.pillarboxed, {}, "mural", "854x480@25", "h264:23", "street"),
     ("neg_dark_edges", clean.dark_edges, {}, "fruits", "640x360@25", "h264:23", "music"),
+    ("neg_line_up", lineup.in_time, {}, "bikes", "640x272@25", "h264:23", "street"),
+    ("neg_line_up_late", lineup.in_time, dict(late_ms=40), "mural", "640x360@29.97", "hevc:26", "street"),
+    ("neg_flashes_claps", lineup.by_chance, {}, "people", "752x560@12.5", "h264:23", "street", 14.0),
+    ("neg_talk", clean.plain, {}, "face", "352x288@29.97", "h264:24", "speech", 14.0),
 )
 
 FORMATS = ("320x240@25", "352x288@29.97", "640x360@25", "640x360@50", "640x480@30", "720x576@25", "854x480@23.976", "960x540@29.97", "1280x720@25", "1280x720@50", "1920x1080@25")
@@ -139,7 +148,7 @@ def plan(row):
     width, height = (int(n) for n in size.split("x"))
     codec, quality, *more = coding.split(":")
     fps = RATES.get(rate) or Fraction(rate)
-    family = name.rsplit("#", 1)[0] if recipe.__module__ != "negatives" else "negative"
+    family = "negative" if name.startswith("neg_") else name.rsplit("#", 1)[0]
     clip = Clip(name.replace("#", "_"), family, [], width - width % 2, height - height % 2, fps, rest[0] if rest else 10.0,
                 Coding(CODECS[codec], int(quality), float(more[0]) if more else 2.0, int(more[1]) if len(more) > 1 else 1), sound)
     chance = clip.chance

@@ -113,10 +113,10 @@ fn send(path: &str, port: u16) -> Running {
 
 #[test]
 fn a_daemon_holds_the_output_against_the_input() {
-    const MOST: Duration = Duration::from_secs(40);
+    const MOST: Duration = Duration::from_secs(60);
     let folder = tempfile::tempdir().expect("a folder");
-    let before = programme(folder.path(), "before.ts", 40, "null", "anull");
-    let after = programme(folder.path(), "after.ts", 40, "null", "adelay=250:all=1");
+    let before = programme(folder.path(), "before.ts", 60, "null", "anull");
+    let after = programme(folder.path(), "after.ts", 60, "null", "adelay=250:all=1");
     let broker = Mosquitto::start(folder.path());
     let subscriber = Subscriber::start(broker.port);
     let (first, second) = (free_udp_port(), free_udp_port());
@@ -132,7 +132,8 @@ fn a_daemon_holds_the_output_against_the_input() {
     let offset = event["offset_ms"].as_f64().expect("told");
     assert!((offset - 250.0).abs() < 10.0 && event["severity"] == "major", "{event:#}");
     assert!(event["text"].as_str().expect("text").contains("the encoder makes the sound late"), "{event:#}");
-    let state = subscriber.wait_for("/src/out/state", MOST, |state| state["pair"]["offset_ms"].is_number());
+    // The latency is told when all is remembered that is searched.
+    let state = subscriber.wait_for("/src/out/state", MOST, |state| state["pair"]["latency_ms"].is_number());
     validate("state", &state);
     assert!(state["pair"]["with"] == "in" && state["pair"]["latency_ms"].as_f64().expect("told").abs() < 2000.0);
     let all = subscriber.all();

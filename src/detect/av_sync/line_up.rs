@@ -1,8 +1,8 @@
 //! Flashes and lone sounds that belong together, and what they say of the offset.
 //!
 //! A flash counts when one lone sound is nearest to it and no other comes near, and the other way round. An offset is
-//! known when three such pairs in a row agree, or two that are the same signal twice. Flashes and sounds without a
-//! partner speak against it: programme has both.
+//! known when three such pairs in a row agree, or two that are the same signal twice, to a few milliseconds and with
+//! nothing else between them; four where they come at any time and not at whole half seconds. Flashes and sounds without a partner speak against it: programme has both.
 
 use super::beep::Beep;
 use super::flash::Flash;
@@ -20,8 +20,14 @@ const FORGET: Duration = Duration::from_secs(60);
 /// Pairs that must agree, and that the median is taken of at the most.
 const AGREE: usize = 3;
 const MEDIAN_OF: usize = 5;
-/// Pairs agree within the time of a picture and this, ms.
+/// Pairs agree within the time of a picture, up to 40 ms, and this, ms; ...
+const STEP_MAX_MS: f64 = 40.0;
 const AGREE_MS: f64 = 5.0;
+/// ... two alone within this: one in eighty that have nothing to do with each other does.
+const TWO_AGREE_MS: f64 = 10.0;
+/// Signals recur at a multiple of this, ms; of what comes at any time more pairs must agree.
+const REGULAR_MS: f64 = 500.0;
+const AGREE_ANYHOW: usize = 4;
 /// The same signal: peaks within, dB; lengths of the sound within, ms; shares of the picture within, as a factor.
 const SAME_DB: f32 = 4.0;
 const SAME_MS: u32 = 40;
@@ -121,7 +127,7 @@ impl LineUp {
     fn say(&self, now: MediaTime) -> Option<Measured> {
         let recent = || self.decided.iter().rev().take_while(|(at, _)| now.since(*at) < FORGET);
         let newest = recent().find_map(|(_, pair)| *pair)?;
-        let tolerance = newest.flash.step.as_secs_f64() * 1000.0 + AGREE_MS;
+        let tolerance = (newest.flash.step.as_secs_f64() * 1000.0).min(STEP_MAX_MS) + AGREE_MS;
         let mut run: heapless::Vec<Pair, MEDIAN_OF> = heapless::Vec::new();
         let (mut alone, mut first) = (0, newest.flash.at);
         for (at, pair) in recent() {
@@ -137,9 +143,14 @@ impl LineUp {
             }
         }
         let strays = self.beeps.iter().filter(|(beep, paired)| !paired && beep.at >= first && beep.at <= now).count();
-        let same = run.iter().all(|pair| is_same(pair, &newest));
-        let enough = run.len() >= if same { 2 } else { AGREE };
-        if !enough || alone + strays > run.len() / 2 {
+        let exact = |pair: &Pair| (pair.offset_ms - newest.offset_ms).abs() <= TWO_AGREE_MS;
+        let two = run.iter().all(|pair| is_same(pair, &newest) && exact(pair)) && alone + strays == 0;
+        let needed = match run.iter().all(|pair| is_regular(pair, &newest)) {
+            true if two => 2,
+            true => AGREE,
+            false => AGREE_ANYHOW,
+        };
+        if run.len() < needed || alone + strays > run.len() / 2 {
             return None;
         }
         let mut offsets: heapless::Vec<f64, MEDIAN_OF> = run.iter().map(|pair| pair.offset_ms).collect();
@@ -153,6 +164,13 @@ impl LineUp {
             at: newest.flash.at,
         })
     }
+}
+
+/// Whether the flashes are whole half seconds apart, as those of a generator are.
+fn is_regular(a: &Pair, b: &Pair) -> bool {
+    let apart = between_ms(a.flash.at, b.flash.at);
+    let from_whole = apart - (apart / REGULAR_MS).round() * REGULAR_MS;
+    from_whole.abs() <= (b.flash.step.as_secs_f64() * 1000.0).min(STEP_MAX_MS)
 }
 
 fn is_same(a: &Pair, b: &Pair) -> bool {
