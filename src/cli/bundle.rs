@@ -40,7 +40,7 @@ pub(super) fn program(configuration: Option<&Path>, out: &Path) -> Command {
 
 /// Collects and writes. What is not to be had is said in the archive.
 pub(super) fn run(options: &Options) -> Result<u8, Failure> {
-    let draft = output::Draft::begin(&options.out)?;
+    let draft = output::Draft::private(&options.out)?;
     crate::health::yield_to_others();
     let mut parts = Parts { made: SystemClock.wall().unix_ms, all: Vec::new(), missing: Vec::new() };
     parts.machine();

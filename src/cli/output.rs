@@ -1,9 +1,13 @@
 //! Writing for people and pipes.
 
 use super::Failure;
-use std::fs::File;
-use std::io::{IsTerminal, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+/// Names that are tried for a file that is not whole yet.
+const PARTS_MAX: u32 = 100;
 
 /// A file that is there whole or not at all. It is begun before the work whose result it holds, so that a place that
 /// cannot be written is told at once.
@@ -14,19 +18,35 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// Begins the file that will stand at `path`.
+    /// Begins the file that will stand at `path`, for everybody whom the umask lets read it.
     pub(super) fn begin(path: &Path) -> Result<Self, Failure> {
+        Self::with(path, 0o666)
+    }
+
+    /// Begins a file that nobody but its owner may read.
+    pub(super) fn private(path: &Path) -> Result<Self, Failure> {
+        Self::with(path, 0o600)
+    }
+
+    fn with(path: &Path, mode: u32) -> Result<Self, Failure> {
         let refuse = |reason: String| Failure {
             code: super::ENVIRONMENT,
             text: format!("{}: cannot be written: {reason}", path.display()),
         };
         let name = path.file_name().filter(|_| !path.is_dir()).ok_or_else(|| refuse("is a directory".to_owned()))?;
-        let mut part = std::ffi::OsString::from(".");
-        part.push(name);
-        part.push(format!(".{}.part", std::process::id()));
-        let part = path.with_file_name(part);
-        let file = File::create(&part).map_err(|error| refuse(error.to_string()))?;
-        Ok(Self { path: path.to_owned(), part, file })
+        // In a folder where others may write too, what is there already is theirs, and may lead elsewhere.
+        let mut taken = 0;
+        loop {
+            let mut part = std::ffi::OsString::from(".");
+            part.push(name);
+            part.push(format!(".{}.{taken}.part", std::process::id()));
+            let part = path.with_file_name(part);
+            match OpenOptions::new().write(true).create_new(true).mode(mode).open(&part) {
+                Ok(file) => return Ok(Self { path: path.to_owned(), part, file }),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && taken < PARTS_MAX => taken += 1,
+                Err(error) => return Err(refuse(error.to_string())),
+            }
+        }
     }
 
     /// Writes `content`, and puts the file where it belongs.
@@ -90,4 +110,29 @@ pub(super) fn paint(text: &str, kind: &str) -> String {
     };
     let coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     if coloured { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn a_private_file_is_its_owners_and_follows_no_link() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, elsewhere) = (folder.path().join("a.tar"), folder.path().join("elsewhere"));
+        std::fs::write(&elsewhere, "theirs").expect("written");
+        symlink(&elsewhere, folder.path().join(format!(".a.tar.{}.0.part", std::process::id()))).expect("linked");
+        symlink(&elsewhere, &path).expect("linked");
+        Draft::private(&path)
+            .unwrap_or_else(|failure| panic!("{}", failure.text))
+            .finish(b"ours")
+            .unwrap_or_else(|_| panic!("finished"));
+        let about = std::fs::symlink_metadata(&path).expect("there");
+        assert_eq!((about.is_file(), about.permissions().mode() & 0o777), (true, 0o600));
+        assert_eq!(std::fs::read(&path).expect("read"), b"ours");
+        assert_eq!(std::fs::read(&elsewhere).expect("read"), b"theirs");
+        let left = std::fs::read_dir(folder.path()).expect("read").count();
+        assert_eq!(left, 3, "the other's link, what it leads to, and ours");
+    }
 }

@@ -1,6 +1,7 @@
 //! At the door: versions of MQTT, TLS, who is let in, and the limits that the broker tells.
 
 use super::{Check, Point, talk};
+use crate::identity::Pair;
 use crate::mqtt::chain;
 use crate::mqtt::visit::{Error, Filter, Hello, Secured, Visit};
 use crate::mqtt::{Settings, Tls, Version};
@@ -98,15 +99,14 @@ impl Check {
     pub(super) async fn strangers(&self) -> Point {
         let name = "strangers";
         let device = &self.plan.device;
-        let shows_certificate = device.tls.as_ref().is_some_and(|tls| tls.identity.is_some());
-        if device.user.is_none() && !shows_certificate {
+        if device.user.is_none() && !device.tls.as_ref().is_some_and(shows_certificate) {
             return Point::warning(
                 name,
                 "anybody is let in: no user, password or certificate was asked for",
                 "allow_anonymous false, with certificates for devices and passwords for people (mosquitto.conf in examples)",
             );
         }
-        let tls = device.tls.as_ref().map(|tls| Tls { identity: None, ..tls.clone() });
+        let tls = device.tls.as_ref().map(|tls| Tls { identity: None, pair: None, ..tls.clone() });
         let bare = Settings { tls, user: None, version: self.version, ..device.clone() };
         let hello = Hello { anonymous: true, ..Hello::passing(&self.client_id("stranger")) };
         match Visit::begin(&bare, &hello, Arc::clone(&self.clock)).await {
@@ -186,6 +186,11 @@ impl Check {
             ),
         })
     }
+}
+
+/// Whether a certificate is shown: a configured one, or the one that this box made a key for itself.
+fn shows_certificate(tls: &Tls) -> bool {
+    tls.identity.is_some() || tls.pair.as_deref().map(Pair::at).is_some_and(|pair| pair.is_whole())
 }
 
 /// What the broker says of how long it keeps sessions.

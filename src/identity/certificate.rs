@@ -22,6 +22,12 @@ pub enum Wrong {
     /// PEM, but no X.509.
     #[error("its certificate {0} cannot be read")]
     Form(usize),
+    /// Of a version before extensions: it cannot say what it is for, and TLS takes none such.
+    #[error(
+        "its certificate 1 is of X.509 version {0}, and TLS takes version 3 only: issue it with extensions, as `openssl \
+         x509 -req` does only with -extfile FILE, where FILE holds a line such as extendedKeyUsage=clientAuth"
+    )]
+    Version(u32),
     /// Too many.
     #[error("holds {0} certificates: the device's own and its issuers are {CHAIN_MAX} at most")]
     Long(usize),
@@ -86,6 +92,8 @@ pub struct Certificate {
     pub authority: bool,
     /// Whether a TLS client may show it.
     for_clients: bool,
+    /// Of X.509.
+    version: u32,
     subject: Vec<u8>,
     issuer: Vec<u8>,
 }
@@ -111,6 +119,7 @@ impl Certificate {
             until_s: read.validity().not_after.timestamp(),
             authority: read.is_ca(),
             for_clients: usage.is_none_or(|usage| usage.value.client_auth || usage.value.any),
+            version: read.version().0.saturating_add(1),
             subject: read.subject().as_raw().to_vec(),
             issuer: read.issuer().as_raw().to_vec(),
         })
@@ -202,6 +211,9 @@ impl Chain {
         let (der, all): (Vec<_>, Vec<Certificate>) = read(text)?.into_iter().unzip();
         if all.len() > CHAIN_MAX {
             return Err(Wrong::Long(all.len()));
+        }
+        if all[0].version != 3 {
+            return Err(Wrong::Version(all[0].version));
         }
         if all.len() > 1 && all[0].authority {
             return Err(Wrong::Authority);

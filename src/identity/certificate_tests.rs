@@ -115,3 +115,23 @@ fn alarms_come_in_proportion_to_a_short_life() {
         assert_eq!(standing(1000..1009, at), stands, "{at}");
     }
 }
+
+/// By `openssl x509 -req` without -extfile.
+const VERSION_1: &str = "-----BEGIN CERTIFICATE-----
+MIIBIjCByAIUaMMjZn14a2LGl9YhNE2FIMOexXEwCgYIKoZIzj0EAwIwDTELMAkG
+A1UEAwwCY2EwHhcNMjYxMTI4MTcwNDIzWhcNMjYxMjI4MTcwNDIzWjAaMRgwFgYD
+VQQDDA9way0wMTIzNDU2Nzg5YWIwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQr
+ie7hCHlYKnHLr8bXPjMCoY764E0wO+xdzz/rWfqmTTgrtqu8EHV5a1O/qb+2CJ5y
+TAxUPjGsbAs07pqMY6duMAoGCCqGSM49BAMCA0kAMEYCIQCO4Un08mMl1UXQx66w
+7cwV25N1Kd+74TLzs6P5ZcgObAIhAJ9R9m6Y5ubYPr3j9rZRcOeeuC4pNFQL75Tj
+rZyZl5Re
+-----END CERTIFICATE-----
+";
+
+#[test]
+fn a_certificate_without_extensions_is_told_with_its_cure() {
+    let wrong = Chain::read(VERSION_1.as_bytes()).expect_err("version 1");
+    assert_eq!((&wrong, wrong.code()), (&Wrong::Version(1), "bad_certificate"));
+    let told = wrong.to_string();
+    assert!(told.contains("version 3") && told.contains("-extfile"), "{told}");
+}

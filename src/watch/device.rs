@@ -86,6 +86,13 @@ impl Source {
         }
     }
 
+    /// One more is open, where there are not too many.
+    pub(super) fn raise(&mut self, open: Open) {
+        if self.open.len() < OPEN_MAX {
+            self.open.push(open);
+        }
+    }
+
     /// The worst that is open.
     pub(super) fn worst(&self) -> Option<&Open> {
         self.open.iter().min_by_key(|open| open.severity)
@@ -330,8 +337,8 @@ impl Device {
 
     /// Notes the number of an event.
     pub(super) fn number(&mut self, seq: u64) {
-        if self.seq > 0 && seq > self.seq + 1 {
-            self.missed += seq - self.seq - 1;
+        if self.seq > 0 {
+            self.missed = self.missed.saturating_add(seq.saturating_sub(self.seq).saturating_sub(1));
         }
         self.seq = self.seq.max(seq);
     }

@@ -3,7 +3,7 @@
 use super::Now;
 use super::body::{self, Body};
 use super::device::{Device, Open, Presence};
-use super::incident::{Change, Incident, Step, What};
+use super::incident::{Change, Incident, Incidents, Step, What};
 use super::verdict::Severity;
 use crate::ids::{DeviceId, SourceId};
 use std::collections::{HashMap, VecDeque};
@@ -11,8 +11,8 @@ use std::time::Duration;
 
 /// Devices that are taken; more are counted.
 const DEVICES_MAX: usize = 50_000;
-/// Incidents that are remembered; the oldest that are over go first.
-const INCIDENTS_MAX: usize = 3000;
+/// Numbers of events that a reader in any language tells apart; a device's outbox comes to none that is greater.
+const SEQ_MAX: u64 = 1 << 53;
 /// Changes that the screen can look back on.
 const LOG_MAX: usize = 1000;
 /// Longest picture.
@@ -35,9 +35,7 @@ pub(super) struct Fleet {
     root: String,
     devices: Vec<Device>,
     places: HashMap<DeviceId, usize>,
-    incidents: HashMap<String, Incident>,
-    /// Ids of incidents, oldest first.
-    ages: VecDeque<String>,
+    incidents: Incidents,
     /// What happened last, newest last.
     pub log: VecDeque<Change>,
     /// What happened since the last [`Fleet::take_changes`].
@@ -70,7 +68,7 @@ impl Fleet {
     pub(super) fn open_on<'a>(&'a self, device: &'a Device) -> Vec<(&'a SourceId, &'a Open, Option<&'a Incident>)> {
         let mut all = Vec::new();
         for source in &device.sources {
-            all.extend(source.open.iter().map(|open| (&source.id, open, self.incidents.get(&open.id))));
+            all.extend(source.open.iter().map(|open| (&source.id, open, self.incidents.get(&device.id, &open.id))));
         }
         all.sort_by_key(|(_, open, known)| (open.severity, std::cmp::Reverse(known.map_or(0, |known| known.began_ms))));
         all
@@ -205,8 +203,8 @@ impl Fleet {
         device.judge(began, now, &mut self.changes);
         let id = device.id.clone();
         for open in open {
-            if !self.incidents.contains_key(&open.id) {
-                self.keep(Incident {
+            if self.incidents.get(&id, &open.id).is_none() {
+                self.incidents.keep(Incident {
                     id: open.id,
                     device: id.clone(),
                     source: source.clone(),
@@ -229,30 +227,30 @@ impl Fleet {
             Some("cleared") => "cleared",
             _ => return,
         };
-        let (Some(id), Some(defect), Some(seq)) = (body.text("id", 96), body.text("defect", 32), body.whole("seq"))
-        else {
+        let seq = body.whole("seq").filter(|seq| *seq <= SEQ_MAX);
+        let (Some(id), Some(defect), Some(seq)) = (body.text("id", 96), body.text("defect", 32), seq) else {
             self.counts.bad += 1;
             return;
         };
+        let Some(device) = self.devices.get_mut(at) else { return };
         // QoS 1 may bring an older step again.
-        if self.incidents.get(&id).is_some_and(|known| known.seq >= seq) {
+        if self.incidents.get(&device.id, &id).is_some_and(|known| known.seq >= seq) {
             return;
         }
-        let Some(device) = self.devices.get_mut(at) else { return };
         device.number(seq);
         let severity = Severity::of(&body.text("severity", 16).unwrap_or_default());
         let Some(of) = device.source(source) else { return };
         of.open.retain(|open| open.id != id);
         let over = step == "cleared";
         if !over {
-            of.open.push(Open { id: id.clone(), defect: defect.clone(), severity, acked: false });
+            of.raise(Open { id: id.clone(), defect: defect.clone(), severity, acked: false });
         }
         let text = body.text("text", 200).unwrap_or_default();
         let device_id = device.id.clone();
         device.judge(None, now, &mut self.changes);
         let lasted_s = body.number("duration_s");
         let began_ms = body.time("onset_ts").map_or(now.wall_ms, |began| began.min(now.wall_ms));
-        self.keep(Incident {
+        self.incidents.keep(Incident {
             id: id.clone(),
             device: device_id.clone(),
             source: source.clone(),
@@ -269,24 +267,6 @@ impl Fleet {
         self.changes.push(Change { at_ms: now.wall_ms, device: device_id, source: Some(source.clone()), what });
     }
 
-    fn keep(&mut self, incident: Incident) {
-        let id = incident.id.clone();
-        if self.incidents.insert(id.clone(), incident).is_none() {
-            self.ages.push_back(id);
-        }
-        // Those that are over go first; one that is not is put back once.
-        let mut looked = 0;
-        while self.incidents.len() > INCIDENTS_MAX {
-            let Some(oldest) = self.ages.pop_front() else { break };
-            looked += 1;
-            if self.incidents.get(&oldest).is_some_and(|one| !one.over) && looked < INCIDENTS_MAX {
-                self.ages.push_back(oldest);
-            } else {
-                self.incidents.remove(&oldest);
-            }
-        }
-    }
-
     /// An empty retained body: this is no more.
     fn forget(&mut self, id: &DeviceId, levels: &[&str], now: Now) {
         let Some(at) = self.places.get(id).copied() else { return };
@@ -294,6 +274,7 @@ impl Fleet {
             ["status" | "info"] => {
                 self.devices.swap_remove(at);
                 self.places.remove(id);
+                self.incidents.forget(id);
                 if let Some(moved) = self.devices.get(at) {
                     self.places.insert(moved.id.clone(), at);
                 }

@@ -190,6 +190,38 @@ fn an_incident_is_told_once_for_each_step() {
 }
 
 #[test]
+fn an_incident_is_its_devices_own() {
+    let mut bench = Bench::new();
+    (1..=2).for_each(|number| bench.device(number, at(0)));
+    bench.take(&topics(1).event(&source("sdi-1")), &event("sdi-1", "raised", 5), at(1));
+    bench.take(&topics(2).event(&source("sdi-1")), &event("sdi-1", "cleared", 9), at(2));
+    let open = |bench: &Bench, number| {
+        let device = bench.fleet.device(&id(number)).expect("known");
+        bench.fleet.open_on(device).iter().map(|(.., known)| known.is_some_and(|one| !one.over)).collect::<Vec<_>>()
+    };
+    assert_eq!((open(&bench, 1), open(&bench, 2)), (vec![true], vec![]));
+}
+
+#[test]
+fn numbers_of_events_that_nobody_can_count_are_refused() {
+    let mut bench = Bench::new();
+    bench.device(1, at(0));
+    bench.lines();
+    for seq in [u64::MAX, (1 << 53) + 1] {
+        bench.take(&topics(1).event(&source("sdi-1")), &event("sdi-1", "raised", seq), at(1));
+    }
+    assert_eq!((bench.fleet.counts.bad, bench.lines().len()), (2, 0));
+    for seq in [1, 1 << 53, 7] {
+        bench.take(&topics(1).event(&source("sdi-1")), &event(&format!("sdi-{seq}"), "raised", seq), at(2));
+    }
+    let device = bench.fleet.device(&id(1)).expect("known");
+    assert_eq!(device.missed, (1 << 53) - 2);
+    let mut device = device.clone();
+    [u64::MAX, 1, u64::MAX].into_iter().for_each(|seq| device.number(seq));
+    assert_eq!(device.missed, u64::MAX - 3);
+}
+
+#[test]
 fn lines_tell_each_change_once() {
     let mut bench = Bench::new();
     bench.device(1, at(0));

@@ -18,6 +18,13 @@ OUT = pathlib.Path(os.environ.get("PICKET_FLEET_OUT", tempfile.gettempdir()))
 DEVICES = 150
 STRANGER = "pk-0000000000ff"
 TO_WALL = "document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'w', bubbles: true }))"
+# Each frame arrives in two halves, which WebSocket allows.
+SPLIT = """(() => {
+  const real = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'onmessage');
+  Object.defineProperty(WebSocket.prototype, 'onmessage', { ...real, set(taker) {
+    real.set.call(this, event => { const half = event.data.byteLength >> 1; for (const data of [event.data.slice(0, half), event.data.slice(half)]) taker({ data }); });
+  } });
+})()"""
 NASTY = "<img src=x onerror=\"document.title='owned'\">"
 
 
@@ -215,7 +222,8 @@ class Page(unittest.TestCase):
         self.assertEqual(self.state()["verdicts"]["silent"], 0)
 
     def test_zzz_a_wrong_password_is_told_and_all_was_quiet(self):
-        # So far: nothing was refused by the policy, nothing failed, nobody else was asked.
+        # So far: nothing was refused by the policy, nothing failed, nobody else was asked, and all that was said was as in the contract.
+        self.assertEqual((self.state()["faults"], self.state()["odd"], self.state()["beyond"]), (0, 0, 0))
         self.assertEqual([text for text in self.browser.logged if "WebSocket connection" not in text], [])
         own = f"127.0.0.1:{self.broker.web}/"
         self.assertEqual({url for url in self.browser.requests if not url.startswith("blob:")} - {f"http://{own}fleet.html", f"ws://{own}", "data:,"}, set())
@@ -223,6 +231,104 @@ class Page(unittest.TestCase):
         self.enter("guessed")
         self.browser.wait("document.querySelector('#why:not([hidden])')?.innerText.includes('does not accept')")
         self.browser.shot(OUT / "refused.png")
+
+
+class Hostile(unittest.TestCase):
+    """One device says what it likes; the others are there, and are shown, all the same."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.broker = bench.Broker(folder.name)
+        cls.addClassCleanup(lambda: cls.broker.stop())
+        cls.browser = devtools.Chromium()
+        cls.addClassCleanup(cls.browser.close)
+
+    def setUp(self):
+        subprocess.run([bench.program("mosquitto_sub"), "-h", "127.0.0.1", "-p", str(self.broker.open), "-t", "picket/#", "--remove-retained", "--retained-only", "-W", "1"], capture_output=True, check=False)
+        self.browser.go("about:blank")
+        self.browser.go(f"http://127.0.0.1:{self.broker.web}/fleet.html")
+        self.browser.run("sessionStorage.clear(); localStorage.clear()")
+        self.browser.run(SPLIT)
+        Page.enter.__func__(self, "looks-only")
+        self.browser.wait("picket().up")
+
+    def say(self, topic, *bodies):
+        lines = "".join(json.dumps(body) + "\n" for body in bodies)
+        command = [bench.program("mosquitto_pub"), "-h", "127.0.0.1", "-p", str(self.broker.open), "-q", "1", "-t", topic, "-l"]
+        subprocess.run(command, input=lines.encode(), check=True, timeout=30)
+
+    @staticmethod
+    def event(number, state="raised", seq=None):
+        return {"type": "incident", "state": state, "id": f"i-{number}", "defect": "freeze", "severity": "major", "seq": seq or number, "at_s": 1.0, "onset_s": 0.5, "text": "frozen"}
+
+    def told(self):
+        return self.browser.run("picket()")
+
+    def test_what_is_malformed_is_left_out_and_counted(self):
+        bad, good = f"picket/1/{STRANGER}", "picket/1/pk-000000000001"
+        odd = [None, 7, "x", True, [], [None], [[]], {}, {"a": None}, 1e308, -1]
+        for topic, fields in (
+            ("info", ("name", "site", "version", "sources")),
+            ("health", ("class", "cpu_pct", "spool", "mqtt", "budget", "src", "up_s", "safe_mode", "cert_days")),
+            ("status", ("state", "conn", "boot")),
+            ("src/odd/state", ("verdict", "open", "format", "fps", "ts")),
+            ("src/odd/event", ("id", "state", "seq", "severity", "masks", "evidence", "onset_ts", "value", "text")),
+        ):
+            whole = self.event(1) | {"state": "online"} if topic == "status" else self.event(1)
+            self.say(f"{bad}/{topic}", *({**whole, field: value} for field in fields for value in odd), *(value for value in odd if value is not None))
+        self.say(f"{bad}/info", {"sources": [None, {"id": None}, {"id": "odd"}]})
+        self.say(f"{bad}/health", {"src": {"odd": None, "__proto__": {}, "UPPER": {}}})
+        self.say(f"{bad}/src/odd/state", {"verdict": "alert", "open": [None, {"id": "i-1"}, {"id": "i-2", "defect": "black", "severity": "odd one"}]})
+        self.say(f"{good}/src/well/state", {"verdict": "ok"})
+        self.browser.wait("picket().verdicts.ok === 1 && picket().verdicts.alert === 1")
+        for tab in ("devices", "incidents", "sources"):
+            self.browser.run(f"document.querySelector('[data-view={tab}]').click()")
+            self.browser.wait("document.querySelector('.row, .tile')")
+            self.browser.run("document.querySelector('.row, .tile').click()")
+            self.browser.listen(1.2)
+        self.assertIn("Black", self.browser.run("document.querySelector('.tile.big').innerText"))
+        self.assertEqual(self.browser.run("document.querySelectorAll('.tile').length"), 2)
+        told = self.told()
+        self.assertGreater(told["odd"], 50)
+        self.assertGreater(told["bad"], 20)
+        self.assertEqual((told["faults"], [text for text in self.browser.logged if "WebSocket connection" not in text]), (0, []))
+
+    def test_a_message_that_fails_takes_no_other_with_it(self):
+        # What arrives in halves is put together again, also behind one that this page cannot bear.
+        self.browser.run("(() => { const real = TextDecoder.prototype.decode; TextDecoder.prototype.decode = function (...given) { const said = real.apply(this, given); if (said.includes('/src/fault/')) throw new Error('as the test says'); return said; }; })()")
+        for number in range(1, 40):
+            self.say(f"picket/1/pk-{number:012x}/src/fault/state", {"verdict": "ok"})
+            self.say(f"picket/1/pk-{number:012x}/src/well/state", {"verdict": "ok"})
+        self.browser.wait("picket().verdicts.ok === 39")
+        self.assertEqual(self.told()["faults"], 39)
+        self.browser.wait("document.querySelectorAll('.tile').length === 39")
+        self.browser.logged.clear()
+
+    def test_an_incident_is_its_devices_own(self):
+        ours, other = "picket/1/pk-000000000001", f"picket/1/{STRANGER}"
+        self.say(f"{ours}/src/a/event", self.event(1))
+        self.say(f"{other}/src/a/event", self.event(1, "cleared", 99))
+        self.browser.wait("picket().incidents === 2")
+        self.browser.run("document.querySelector('[data-view=incidents]').click()")
+        self.browser.wait("document.querySelectorAll('.row.incident:not(.closed)').length === 1 && document.querySelectorAll('.row.incident.closed').length === 1")
+
+    def test_what_is_never_cleared_is_kept_up_to_a_limit(self):
+        self.say("picket/1/pk-000000000001/src/a/event", self.event(1))
+        self.say(f"picket/1/{STRANGER}/src/a/event", *(self.event(number) for number in range(1, 5001)))
+        self.browser.wait("picket().messages === 5001", 60)
+        self.assertEqual(self.told()["incidents"], 301)
+        for number in range(2, 22):
+            self.say(f"picket/1/pk-{number:012x}/src/a/event", *(self.event(number) for number in range(1, 201)))
+        self.browser.wait("picket().messages === 9001", 60)
+        self.assertEqual(self.told()["incidents"], 3000)
+        self.say(f"picket/1/{STRANGER}/info", *({"site": f"s-{number}", "sources": [{"id": f"n-{number}-{n}"} for n in range(80)]} for number in range(50)))
+        for number in range(80):
+            self.say(f"picket/1/{STRANGER}/src/more-{number}/state", {"verdict": "ok"})
+        self.browser.wait("picket().beyond === 80 && picket().sources === 64 + 21", 60)
+        told = self.told()
+        self.assertEqual((told["sites"], told["incidents"]), (1, 3000))
 
 
 class Simulated(unittest.TestCase):

@@ -230,6 +230,25 @@ fn a_box_is_provisioned_and_renews_its_certificate_over_mqtt() {
 }
 
 #[test]
+fn a_broker_that_lets_in_the_provisioned_alone_lets_in_no_stranger() {
+    let site = Site::new();
+    first_certificate(&site);
+    let mut command = picket();
+    command.args(["broker-check", "--kept", "20", "--format", "json", "--config"]).arg(&site.daemon.config);
+    let output = command.output().expect("it runs");
+    let report = text(&output.stdout);
+    let report: serde_json::Value =
+        serde_json::from_str(report.trim()).unwrap_or_else(|_| panic!("{report}{}", text(&output.stderr)));
+    let points = report["points"].as_array().expect("points");
+    let strangers = points.iter().find(|point| point["name"] == "strangers").expect("looked at");
+    assert_eq!(
+        (&strangers["level"], &strangers["text"]),
+        (&"ok".into(), &"who shows no credentials is turned away".into()),
+        "{report}"
+    );
+}
+
+#[test]
 fn check_tells_what_is_wrong_with_certificates() {
     let site = Site::new();
     let request = text(&provision(&site.daemon, &["request"]).stdout);
