@@ -20,6 +20,7 @@ import root as roots  # noqa: E402
 
 sys.path.insert(0, str(HERE))
 import run  # noqa: E402
+import scenarios  # noqa: E402
 import trials  # noqa: E402
 import variants  # noqa: E402
 
@@ -108,6 +109,11 @@ class Spoilt(unittest.TestCase):
                 change(tree)
                 after = {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()}
                 self.assertNotEqual(before, after, change.__name__)
+
+    def test_missing_events_are_counted_and_reserved_numbers_are_not(self):
+        told = [{"seq": seq, "boot": boot} for seq, boot in ((1, "a"), (2, "a"), (4097, "b"), (4099, "b"), (4099, "b"))]
+        self.assertEqual(scenarios.missing(told), 1)
+        self.assertEqual(scenarios.missing([]), 0)
 
     def test_make_nightly_leaves_no_scenario_out(self):
         makefile = (PROJECT / "Makefile").read_text()
