@@ -98,8 +98,8 @@ pub enum Error {
     #[error("no broker is configured, so none keeps anything of this device")]
     NoBroker,
     /// The broker did not forget in time.
-    #[error("the broker did not take it within {} s", FORGET_MAX.as_secs())]
-    NotForgotten,
+    #[error("the broker did not take it within {} s{}", FORGET_MAX.as_secs(), .0.as_ref().map_or(String::new(), |why| format!(": {why}")))]
+    NotForgotten(Option<String>),
     /// The operating system refused a thread, a runtime or a signal.
     #[error("the operating system refused {what}")]
     Refused {
@@ -237,11 +237,11 @@ pub fn decommission(config: &Config) -> Result<Vec<String>, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused("a runtime"))?;
     let done = runtime.block_on(async { Ok(courier(config, &clock, &device, &topics)?.empty(&all, FORGET_MAX).await) });
     match done {
-        Ok(true) => {
+        Ok(Ok(())) => {
             kept.emptied();
             Ok(all)
         }
-        Ok(false) => Err(Error::NotForgotten),
+        Ok(Err(why)) => Err(Error::NotForgotten(why)),
         Err(error) => Err(error),
     }
 }

@@ -228,9 +228,10 @@ impl Courier {
         matches!(self.state, State::Linked { since: Some(_), .. }) && self.session.is_up() && self.session.is_settled()
     }
 
-    /// Has the broker forget what it keeps on `topics`, without a word of anything else, and ends. False when that was
-    /// not done `within` this time.
-    pub async fn empty(mut self, topics: &[String], within: Duration) -> bool {
+    /// Has the broker forget what it keeps on `topics`, without a word of anything else, and ends. An error when that was
+    /// not done `within` this time: why the line to the broker ended last, as far as it did.
+    pub async fn empty(mut self, topics: &[String], within: Duration) -> Result<(), Option<String>> {
+        let mut last = None;
         self.emptying = true;
         self.session.close();
         topics.iter().for_each(|topic| self.retain(Message::emptying(topic)));
@@ -242,7 +243,11 @@ impl Courier {
                     heard = heard(&mut self.state) => self.take(heard),
                     () = sleep(wait) => {}
                 }
-                self.news.clear();
+                for event in self.news.drain(..) {
+                    if let Event::Disconnected { reason } = event {
+                        last = Some(reason);
+                    }
+                }
             }
         });
         let done = done.await.is_ok();
@@ -251,7 +256,7 @@ impl Courier {
         {
             let _ = timeout(TICK_EVERY, self.until(|_| false)).await;
         }
-        done
+        if done { Ok(()) } else { Err(last) }
     }
 
     /// Goes on until `done`, or until there is no connection.
