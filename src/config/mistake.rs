@@ -1,5 +1,6 @@
 //! What is wrong in the configuration, and where: one block of lines for each mistake, all of them at once.
 
+use crate::source::redact;
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -9,6 +10,21 @@ use std::sync::Arc;
 const EXCERPT_CHARS_MAX: usize = 160;
 /// A value is shown up to here.
 const VALUE_CHARS_MAX: usize = 60;
+/// A line that holds one of these, in small letters, may hold a secret.
+const SECRET_WORDS: [&str; 12] = [
+    "password",
+    "passwd",
+    "passwort",
+    "passphrase",
+    "pwd",
+    "psk",
+    "secret",
+    "token",
+    "key",
+    "credential",
+    "auth",
+    "streamid",
+];
 
 /// One file of the configuration.
 #[derive(Debug, PartialEq, Eq)]
@@ -127,10 +143,29 @@ fn locate(document: &Document, span: &Range<usize>) -> (Place, Option<Excerpt>) 
     let left = (line.chars().count() + 1).saturating_sub(column).max(1);
     let marked = text[start..end].chars().count().clamp(1, left);
     let place = Place::File { layer: document.layer, path: document.path.clone(), line: number, column };
-    // A URL with a user in it may carry a password, also where the mistake is another one.
-    let secret = line.contains("://") && line.contains('@');
-    let shown = !secret && !line.trim().is_empty() && line.chars().count() <= EXCERPT_CHARS_MAX;
+    let shown = !may_hold_secret(&text[..line_start], line)
+        && !line.trim().is_empty()
+        && line.chars().count() <= EXCERPT_CHARS_MAX;
     (place, shown.then(|| Excerpt { line: printable(line), marked }))
+}
+
+/// Whether a name is one under which people keep secrets.
+pub(super) fn is_secret(name: &str) -> bool {
+    let name = name.to_lowercase();
+    SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
+/// Whether `line`, behind the lines `before`, may hold a secret: by its own words, by those of the key and the table
+/// that it belongs to, or as a URL with a user or a query. Rather too often than once too seldom: mistakes go to brokers
+/// and into archives, and a text that is no TOML says little for certain.
+fn may_hold_secret(before: &str, line: &str) -> bool {
+    let is_head = |line: &&str| line.trim_start().starts_with('[');
+    let of_key = if line.contains('=') { None } else { before.lines().rev().find(|line| line.contains('=')) };
+    let of_table = before.lines().rev().find(is_head);
+    // Within a text of several lines nothing says whose it is.
+    let is_inside = ["\"\"\"", "'''"].iter().any(|quotes| before.matches(quotes).count() % 2 == 1);
+    let is_url = line.contains('@') || (line.contains("://") && line.contains('?'));
+    is_inside || is_url || is_secret(line) || of_key.into_iter().chain(of_table).any(is_secret)
 }
 
 /// The nearest character boundary at or before `at`.
@@ -153,8 +188,10 @@ fn printable(line: &str) -> String {
         .collect()
 }
 
-/// `value` in quotes, escaped, and cut when it is long.
+/// `value` in quotes, escaped, and cut when it is long; of URLs without what may be secret.
 pub(super) fn quoted(value: &str) -> String {
+    let redacted = (value.contains("://") || value.contains('@')).then(|| redact(value));
+    let value = redacted.as_deref().unwrap_or(value);
     if value.chars().count() <= VALUE_CHARS_MAX {
         return format!("{value:?}");
     }

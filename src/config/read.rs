@@ -1,6 +1,6 @@
 //! One TOML text over what is already there: keys that are known and of the right type are taken, all else is a mistake.
 
-use super::mistake::{Document, Mistake, Origin, quoted};
+use super::mistake::{Document, Mistake, Origin, is_secret, quoted};
 use super::nearest::nearest;
 use super::raw::{Expect, Form, Given, Leaf, Raw, Source, Table, Value};
 use crate::detect::Defect;
@@ -124,8 +124,8 @@ impl Reader<'_> {
             }
             (_, DeValue::String(text)) => Value::Text(text.to_string()),
             (form, other) => {
-                let wrong = format!("{} is not a text in quotes", kind(other));
-                return self.wrong(item.span(), path, wrong, form.right());
+                let what = if is_secret(key) { "the value".to_owned() } else { kind(other) };
+                return self.wrong(item.span(), path, format!("{what} is not a text in quotes"), form.right());
             }
         };
         leaf.given = Some(Given { value, path: path.to_owned(), origin: self.origin(item.span()) });

@@ -2,7 +2,7 @@
 
 use super::forms::{self, UrlFault};
 use super::layers::Merged;
-use super::mistake::{Mistake, Origin, quoted};
+use super::mistake::{Mistake, Origin, is_secret, quoted};
 use super::nearest::nearest;
 use super::raw::{self, Form, Leaf};
 use super::{Budget, Config, Device, Source};
@@ -81,7 +81,9 @@ impl Check<'_> {
         match parse(text) {
             Ok(value) => Some(value),
             Err(wrong) => {
-                self.wrong(leaf, format!("{} {wrong}", quoted(text)), leaf.key.form.right());
+                // Whoever takes a password's file for the password has written it here.
+                let shown = if is_secret(leaf.key.name) { "the value".to_owned() } else { quoted(text) };
+                self.wrong(leaf, format!("{shown} {wrong}"), leaf.key.form.right());
                 None
             }
         }

@@ -91,13 +91,18 @@ fn port(rest: &str) -> Option<&str> {
     host.rsplit_once(']').map_or(host, |(_, after)| after).rsplit_once(':').map(|(_, port)| port)
 }
 
-/// `url` without user, password and query, which may carry keys.
+/// `url` without user, password and query, which may carry keys, whether or not it is well formed: a password may hold
+/// '/', '?' and '@' although none of them may stand there. Without a scheme, what follows the last '@'.
 pub fn redact(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (rest, query) = rest.split_once('?').map_or((rest, ""), |(rest, _)| (rest, "?..."));
-    let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    format!("{scheme}://{host}{path}{query}")
+    let (scheme, rest) = url.find("://").map_or(("", url), |at| url.split_at(at + 3));
+    let (head, query) = rest.split_once('?').unwrap_or((rest, ""));
+    // Where the password ends and the query begins cannot be told.
+    if query.contains('@') {
+        return format!("{scheme}...");
+    }
+    let host = head.rsplit_once('@').map_or(head, |(_, host)| host);
+    let query = if head.len() < rest.len() { "?..." } else { "" };
+    format!("{scheme}{host}{query}")
 }
 
 impl FromStr for Input {
@@ -120,7 +125,15 @@ impl FromStr for Input {
             };
             return taps.map(|taps| Input::Capture(Box::new(taps))).map_err(fault);
         }
-        let Some((scheme, rest)) = text.split_once("://") else { return Ok(Input::File(PathBuf::from(text))) };
+        let Some((scheme, rest)) = text.split_once("://") else {
+            // A slip of the pen, and no file whose name may be told: "srt:host?passphrase=..."
+            return match text.split_once(':') {
+                Some((scheme, _)) if Input::SCHEMES.contains(&format!("{scheme}://").as_str()) => {
+                    Err(InputError::Scheme(scheme.to_owned()))
+                }
+                _ => Ok(Input::File(PathBuf::from(text))),
+            };
+        };
         if scheme == "file" {
             return Ok(Input::File(PathBuf::from(rest)));
         }
@@ -152,6 +165,7 @@ mod tests {
         assert_eq!("".parse::<Input>(), Err(InputError::Empty));
         assert!(matches!("gopher://x".parse::<Input>(), Err(InputError::Scheme(_))));
         assert!(matches!("pattern:nope".parse::<Input>(), Err(InputError::Pattern(_))));
+        assert_eq!("srt:h?passphrase=hush".parse::<Input>(), Err(InputError::Scheme("srt".to_owned())));
         assert!(matches!("udp://".parse::<Input>(), Err(InputError::Host(_))));
         for bad in ["udp://127.0.0.1", "srt://h/x", "rtsp://h:99999/x", "http://h:0/", "udp://[::1]"] {
             assert!(matches!(bad.parse::<Input>(), Err(InputError::Port(_))), "{bad}");
@@ -186,5 +200,12 @@ mod tests {
     fn credentials_are_never_shown() {
         assert_eq!(redact("rtsp://me:secret@cam:554/a?key=1"), "rtsp://cam:554/a?...");
         assert_eq!(redact("udp://239.1.1.1:5000"), "udp://239.1.1.1:5000");
+        assert_eq!(redact("rtsp://admin:pa/ssW0rd@cam"), "rtsp://cam");
+        assert_eq!(redact("rtsp://admin:12/3@4/5@cam:554/live"), "rtsp://cam:554/live");
+        assert_eq!(redact("rtsp://admin:pa?ss@cam/live"), "rtsp://...");
+        assert_eq!(redact("srt://h:9000?streamid=a@b&passphrase=hush"), "srt://...");
+        assert_eq!(redact("srt://h:9000?passphrase=hush"), "srt://h:9000?...");
+        assert_eq!(redact("me:hush@host"), "host");
+        assert_eq!(redact("/a/b.ts"), "/a/b.ts");
     }
 }

@@ -14,7 +14,7 @@ mod timeline;
 
 pub use capture::{Capture, Node, Taps};
 pub use ffmpeg::{HARDWARE_DECODERS, has_video_decoder, library_versions, silence_library_log};
-pub use input::Input;
+pub use input::{Input, redact};
 pub use live::Live;
 pub use offline::Offline;
 pub use pattern::{Pattern, PatternSource};

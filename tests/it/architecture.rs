@@ -22,7 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("outbox", &["wire", "time", "ids"]),
     ("identity", &["time", "ids"]),
     ("mqtt", &["identity", "outbox", "wire", "time", "ids"]),
-    ("fitness", &["mqtt", "wire", "time", "ids"]),
+    ("fitness", &["mqtt", "identity", "wire", "time", "ids"]),
     (
         "pipeline",
         &[

@@ -200,6 +200,20 @@ fn a_password_in_a_url_is_refused_and_never_shown() {
         "[broker]\nurl = mqtts://me:hush@x\n",
         "url = \"mqtts://me:hush@x\"\n",
         "[[source]]\nid = \"a\"\ninput = \"x://me:hush@x\"\n",
+        "[broker]\npassword = \"hush\"\n",
+        "[broker]\npassword = \"\"\"\nuser=hush\" = 1\n",
+        "[broker]\nPassPhrases = [\n  \"hush\",\n  hush\n",
+        "[broker]\npassword hush\n",
+        "[secrets]\nfor_cam = hush\n",
+        "[broker]\nurl = \"mqtt://x\"\nuser = \"u\"\npassword_file = \"hush\"\n",
+        "[device]\nsite = [\"rtsp://me:hush@cam\"]\n",
+        "[health]\nperiod = \"me:hush@cam\"\n",
+        "[broker]\nurl = \"mqtt://me:a/hush@x\"\n",
+        "[[source]]\nid = \"a\"\ninput = \"srt://h?passphrase=hush\"\n",
+        "[[source]]\nid = \"a\"\ninput = \"srt://h?streamid=a@hush&passphrase=hush\"\n",
+        "[[source]]\nid = \"a\"\ninput = \"srt:h?passphrase=hush\"\n",
+        "[[source]]\nid = \"a\"\ninput = \"rtsp://admin:pa/hush@cam:0\"\n",
+        "[[source]]\nid = \"a\"\ninputt = \"rtsp://h/x?sig=hush\"\n",
     ];
     for text in torn {
         let shown = Root::new().with("etc/picket/picket.toml", text).mistakes(&[]);
