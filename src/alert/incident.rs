@@ -12,8 +12,8 @@ use crate::time::{MediaTime, Stamp};
 /// All incidents of one source.
 ///
 /// Each defect has at most one open incident: raised once its hold time is over, updated at most every 10 s, cleared
-/// once. A defect that a cause explains is not raised while the cause is there, and counts anew when it has gone; if
-/// it was open it is cleared as soon as the cause is raised. A line that flaps makes six raises one after the other,
+/// once. A defect that a cause explains is not raised while the cause is there. Once the cause is raised it is forgotten, or
+/// cleared if it was open, and counts anew when the cause has gone. A line that flaps makes six raises one after the other,
 /// then one every two minutes: in between, the open incident stays open and holds all of them. All lines together make
 /// 20 raises in ten minutes and no more: what is not critical is then held back, and told summed up when it is calm.
 /// What is expected at this hour is hidden as by a cause.
@@ -74,7 +74,7 @@ impl Incidents {
                 false => self.cover(index),
             };
             let touched = observations.iter().any(|seen| seen.defect == self.lines[index].defect);
-            if touched || cover != Cover::None {
+            if touched || matches!(cover, Cover::Raised(_)) {
                 let step = self.lines[index].step(at.at, cover);
                 self.tell(index, at, step, alerts);
             }

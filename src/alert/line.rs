@@ -48,6 +48,8 @@ pub(super) struct Open {
     quiet_until: MediaTime,
     /// The worst so far.
     pub severity: Severity,
+    /// The worst that was told.
+    told: Severity,
     /// The widest reach that was told.
     reach: f64,
     /// What was said when the defect was last present.
@@ -186,16 +188,27 @@ impl Line {
 
     /// Goes on to `at`, with what was seen last. The caller then calls `raise`, `told` or `take`.
     pub fn step(&mut self, at: MediaTime, cover: Cover) -> Step {
-        if cover != Cover::None {
-            return self.step_hidden(at, cover);
+        if let Cover::Raised(by) = cover {
+            return self.step_hidden(at, by);
         }
         let Some(seen) = self.seen else { return Step::Rest };
         if let Some(often) = &mut self.often {
             often.note(at, seen.presence);
         }
+        if cover == Cover::Candidate {
+            // What may explain it may be nothing, as a pause in speech is: it is held back, and counts on.
+            if self.open().is_none() {
+                self.step_seen(at, &seen);
+            }
+            return Step::Rest;
+        }
+        self.step_seen(at, &seen)
+    }
+
+    fn step_seen(&mut self, at: MediaTime, seen: &Observation) -> Step {
         match seen.presence {
-            Presence::Present => self.step_present(at, &seen),
-            Presence::Absent => self.step_absent(at, &seen),
+            Presence::Present => self.step_present(at, seen),
+            Presence::Absent => self.step_absent(at, seen),
             Presence::Unclear => Step::Rest,
         }
     }
@@ -203,8 +216,9 @@ impl Line {
     fn step_present(&mut self, at: MediaTime, seen: &Observation) -> Step {
         match &mut self.phase {
             Phase::Clear => {
-                let since = seen.since.unwrap_or(at).min(at);
-                let onset = self.hidden_until.map_or(since, |until| since.max(until));
+                let since = seen.since.unwrap_or(at);
+                // Units of picture and sound come in no strict order: what hid it may have been later.
+                let onset = self.hidden_until.map_or(since, |until| since.max(until)).min(at);
                 self.phase = Phase::Pending { onset, held: None };
                 self.raise_when_due(at, onset)
             }
@@ -237,16 +251,16 @@ impl Line {
         }
     }
 
-    fn step_hidden(&mut self, at: MediaTime, cover: Cover) -> Step {
+    fn step_hidden(&mut self, at: MediaTime, by: ClearedBy) -> Step {
         self.hidden_until = Some(at);
         self.often.iter_mut().for_each(Window::forget);
-        match (&self.phase, cover) {
-            (Phase::Pending { .. }, _) => {
+        match &self.phase {
+            Phase::Pending { .. } => {
                 self.forget();
                 Step::Rest
             }
-            (Phase::Open(_) | Phase::Closing(..), Cover::Raised(by)) => self.end(at, by),
-            (Phase::Clear | Phase::Open(_) | Phase::Closing(..), _) => Step::Rest,
+            Phase::Open(_) | Phase::Closing(..) => self.end(at, by),
+            Phase::Clear => Step::Rest,
         }
     }
 
@@ -271,7 +285,10 @@ impl Line {
             return Step::Raise { onset };
         }
         match self.often.as_ref().and_then(|often| often.reached(at)) {
-            Some(since) => Step::Raise { onset: self.hidden_until.map_or(since, |until| since.max(until)).min(onset) },
+            Some(since) => {
+                let since = self.hidden_until.map_or(since, |until| since.max(until));
+                Step::Raise { onset: since.min(onset).min(at) }
+            }
             None => Step::Rest,
         }
     }
@@ -305,6 +322,7 @@ impl Line {
             onset,
             quiet_until: at.plus(FIRST_UPDATE),
             severity: last.severity,
+            told: last.severity,
             reach: reach(&last),
             last,
         });
@@ -331,13 +349,15 @@ impl Open {
     /// gets better, for the worst is what an incident is judged by.
     fn look(&mut self, at: MediaTime, seen: &Observation) -> Step {
         self.last = *seen;
-        let worse = seen.severity > self.severity;
+        self.severity = self.severity.max(seen.severity);
+        // Worse for a moment is told too, once it is time.
+        let worse = self.severity > self.told;
         let wider = self.reach > 0.0 && reach(seen) >= self.reach * REACH_FACTOR;
         if !(worse || wider) || at < self.quiet_until {
             return Step::Rest;
         }
         self.quiet_until = at.plus(UPDATE_EVERY);
-        self.severity = self.severity.max(seen.severity);
+        self.told = self.severity;
         self.reach = self.reach.max(reach(seen));
         Step::Update
     }

@@ -204,6 +204,45 @@ fn a_cause_that_is_never_raised_clears_nothing() {
 }
 
 #[test]
+fn a_cause_that_comes_and_goes_unraised_only_holds_its_effect_back() {
+    let mut bench = Bench::new();
+    // A pause of 0.4 s in each second is as dark as black, and black is told after 1 s.
+    for n in 0..30 {
+        let black = says(Defect::Black, if n % 10 < 4 { Present } else { Absent });
+        bench.at(f64::from(n) / 10.0, &[black, says(Defect::Freeze, Present)]);
+    }
+    assert_eq!(bench.told(), ["raised freeze 1.4 0.0"], "in the pause that it is due in it is held back");
+    let mut bench = Bench::new();
+    bench.over(0.0, 0.5, &[(Defect::Black, Absent), (Defect::Freeze, Present)]);
+    bench.over(0.5, 1.4, &[(Defect::Black, Present), (Defect::Freeze, Absent)]);
+    bench.over(1.4, 2.2, &[(Defect::Black, Absent), (Defect::Freeze, Present)]);
+    assert!(bench.told().is_empty(), "it ended behind the other");
+}
+
+#[test]
+fn nothing_begins_after_it_was_told() {
+    let mut bench = Bench::new();
+    bench.over(0.0, 2.0, &[(Defect::Black, Present), (Defect::Freeze, Present)]);
+    bench.at(2.0, &[says(Defect::Black, Absent)]);
+    // A unit that is older than what hid it.
+    (18..40).for_each(|n| bench.at(f64::from(n) / 10.0, &[says(Defect::Freeze, Present)]));
+    let freeze = bench.alerts.iter().filter(|alert| alert.defect == Defect::Freeze);
+    assert!(freeze.clone().count() == 1 && freeze.clone().all(|alert| alert.onset <= alert.at.at));
+    assert!(freeze.clone().all(|alert| alert.onset <= MediaTime::from_secs_f64(1.9)), "{:?}", bench.told());
+}
+
+#[test]
+fn the_worst_is_told_when_it_is_time_though_it_was_worst_for_a_moment() {
+    let mut bench = Bench::new();
+    for n in 0..40 {
+        let severity = if n == 12 { Severity::Critical } else { Severity::Minor };
+        bench.at(f64::from(n) / 10.0, &[Observation { severity, ..says(Defect::Black, Present) }]);
+    }
+    assert_eq!(bench.told(), ["raised black 1.0 0.0", "updated black 2.0 0.0"]);
+    assert_eq!(bench.alerts[1].severity, Severity::Critical);
+}
+
+#[test]
 fn a_lost_source_ends_all_that_lies_in_it() {
     let mut bench = Bench::new();
     bench.over(0.0, 3.0, &[(Defect::StreamLoss, Absent), (Defect::Freeze, Present), (Defect::Silence, Present)]);

@@ -30,6 +30,8 @@ const VARIES: f64 = 0.2;
 const STEADY: f64 = 0.2;
 /// Share of the former texture from which it is back.
 const BACK: f64 = 0.85;
+/// Texture that comes back at once in the same scene by this share of what was lost is that, whatever the scene had.
+const REGAINED: f64 = 0.6;
 /// From another scene nothing can be learned but for so long: then it is taken as it is.
 const OTHER_SCENE: Duration = Duration::from_secs(5);
 /// Texture is lost from one picture to the next, or the one behind it: in a dissolve of half a second, which goes through
@@ -51,6 +53,8 @@ struct Lost {
     since: MediaTime,
     /// Mean step of the scene before, code values.
     before: f64,
+    /// Of that, what was lost.
+    by: f64,
     /// Share of the texture that was left.
     left: f32,
     /// When the scene changed.
@@ -83,11 +87,17 @@ impl Blur {
                 if features.cut {
                     lost.other_scene.get_or_insert(at);
                 }
+                let now = mean(&features.coarse.steps);
                 let back = match lost.other_scene {
-                    None => mean(&features.coarse.steps) >= BACK * lost.before,
-                    Some(since) => at.since(since) >= OTHER_SCENE || mean(&features.coarse.steps) >= lost.before,
+                    None => now >= BACK * lost.before,
+                    Some(since) => at.since(since) >= OTHER_SCENE || now >= lost.before,
                 };
-                if back {
+                let regained = |before: &Moment| {
+                    at.since(before.at) <= AT_ONCE
+                        && now >= before.steps_mean + REGAINED * lost.by
+                        && is_unchanged(before, &features.coarse)
+                };
+                if back || past.recent(features).any(regained) {
                     self.lost = None;
                     self.good_since = Some(at);
                 }
@@ -141,6 +151,7 @@ fn lost(before: &Moment, features: &VideoFeatures) -> Option<Lost> {
     (softer && is_unchanged(before, coarse)).then_some(Lost {
         since: features.stamp.at,
         before: was,
+        by: was - is,
         left,
         other_scene: None,
     })
@@ -181,6 +192,13 @@ mod tests {
         let said = told(60, |n| scene(n, if (20..45).contains(&n) { 4.0 } else { 12.0 }));
         assert_eq!(present(&said), (20..45).collect::<Vec<_>>());
         assert_eq!((said[30].since, said[30].severity), (Some(at(20)), Severity::Major));
+    }
+
+    #[test]
+    fn texture_regained_at_once_is_the_end_whatever_the_scene_had() {
+        // The scene had 12 before, and goes on with 9.5.
+        let said = told(60, |n| scene(n, [12.0, 4.0, 9.5][usize::from(n >= 20) + usize::from(n >= 45)]));
+        assert_eq!(present(&said), (20..45).collect::<Vec<_>>());
     }
 
     #[test]

@@ -18,6 +18,12 @@ const OVER: (f32, f32) = (0.0015, 0.0005);
 /// A pure tone heaps up, too, as its shape is: its kurtosis is 1.5, that of a square wave 1.
 const TONE: std::ops::RangeInclusive<f32> = 1.44..=1.56;
 const SQUARE: f32 = 1.1;
+/// So it is in bursts of a tone (ticks, Morse code, time signals), filters of coders at their edges included, ...
+const BURST: std::ops::RangeInclusive<f32> = 1.44..=1.62;
+/// ... in which loud and loudest milliseconds have one shape to this much, as clipped programme has not, ...
+const BURST_EVEN: f32 = 0.04;
+/// ... with so much silence between them: a share of 1 / 1.6 is loud.
+const BURST_APART: f32 = 1.6;
 /// Length of a block.
 const BLOCK: Duration = Duration::from_millis(100);
 /// Blocks before the one in question that are judged with it: those of a good one may hold the beginning.
@@ -86,7 +92,10 @@ fn is_clipped(clip: &Clip) -> bool {
 }
 
 fn is_programme(clip: &Clip) -> bool {
-    clip.kurtosis > SQUARE && !TONE.contains(&clip.kurtosis)
+    let burst = BURST.contains(&clip.loud)
+        && (clip.loud - clip.loudest).abs() <= BURST_EVEN
+        && clip.kurtosis >= BURST_APART * clip.loud;
+    clip.kurtosis > SQUARE && !TONE.contains(&clip.kurtosis) && !burst
 }
 
 #[cfg(test)]
@@ -117,10 +126,12 @@ mod tests {
 
     #[test]
     fn piles_and_overs_are_clipping_and_tones_are_not() {
-        let clip = Clip { pile: 4.0, level: 0.99, over: 0.0, kurtosis: 2.1, blocks_before: 3 };
+        let clip = Clip { pile: 4.0, level: 0.99, kurtosis: 2.1, blocks_before: 3, ..Clip::default() };
         assert_eq!(seen(clip), Presence::Present);
         assert_eq!(seen(Clip { kurtosis: 1.5, ..clip }), Presence::Absent);
         assert_eq!(seen(Clip { kurtosis: 1.0, ..clip }), Presence::Absent);
+        assert_eq!(seen(Clip { kurtosis: 37.0, loud: 1.57, loudest: 1.57, ..clip }), Presence::Absent, "ticks");
+        assert_eq!(seen(Clip { kurtosis: 3.0, loud: 1.6, loudest: 1.5, ..clip }), Presence::Present, "clipped speech");
         assert_eq!(seen(Clip { pile: 1.9, ..clip }), Presence::Unclear);
         assert_eq!(seen(Clip { pile: 0.3, over: 0.003, ..clip }), Presence::Present);
         assert_eq!(seen(Clip::default()), Presence::Absent);

@@ -8,6 +8,11 @@ use crate::features::{Depth, VideoFeatures};
 
 /// Share of the picture's height that the bars cover, %: they are 58 % high in RP 219, and may lie in a letterbox.
 pub(super) const LEVELS: Levels = Levels { raise: 40.0, clear: 25.0 };
+/// A row belongs to the bars when this share of its tiles is as in the longest run of rows: a box with the name of the
+/// studio lies over a part of it.
+const ROW_SHARE: f32 = 2.0 / 3.0;
+/// A tile is as there when it differs by no more than this many times what rows may differ on average.
+const TILE_ALIKE: f32 = 3.0;
 /// Rows of tiles show the same when they differ by less than this on average, code values, ...
 const ROWS_ALIKE: f32 = 2.0;
 /// ... and what noise adds for tiles of at least 256 samples: 1.128 x sqrt(2 / 256).
@@ -81,7 +86,19 @@ fn bars(features: &VideoFeatures) -> f64 {
             colour.cr += (coarse.cr[at] - 128.0) / rows as f32;
         }
     }
-    if are_bars(&columns[..coarse.columns]) { share } else { 0.0 }
+    if !are_bars(&columns[..coarse.columns]) {
+        return 0.0;
+    }
+    let belongs = |row: &usize| {
+        let near = |column: &usize| {
+            let (at, colour) = (row * coarse.columns + column, columns[*column]);
+            let off =
+                [coarse.luma[at] - colour.luma, coarse.cb[at] - 128.0 - colour.cb, coarse.cr[at] - 128.0 - colour.cr];
+            off.iter().all(|off| off.abs() <= TILE_ALIKE * alike)
+        };
+        (0..coarse.columns).filter(near).count() as f32 >= ROW_SHARE * coarse.columns as f32
+    };
+    100.0 * (0..coarse.rows).filter(belongs).count().max(rows) as f64 / coarse.rows as f64
 }
 
 /// First row and number of rows of the longest run in which each row is like the one above.
@@ -156,6 +173,9 @@ mod tests {
         assert_eq!(said(&bars(0, 8, 192)), (Presence::Present, 100.0));
         assert_eq!(said(&bars(0, 7, 128)).0, Presence::Present, "SMPTE, the lower third is another");
         assert_eq!(said(&bars(0, 8, 192).noise(6.0, 3)).0, Presence::Present);
+        let named = bars(0, 8, 192).over(|x, y| ((100..200).contains(&x) && (64..80).contains(&y)).then_some(16.0));
+        let named = named.below(128, &Picture::new(|x, _| 30.0 + (x % 50) as f64));
+        assert_eq!(said(&named).0, Presence::Present, "a box with a name over SMPTE bars");
         for shift in [13, 100, 250] {
             assert_eq!(said(&bars(shift, 8, 192)).0, Presence::Present, "moved by {shift}");
         }

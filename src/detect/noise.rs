@@ -119,9 +119,10 @@ impl Noise {
             self.present.get_or_insert((since, kind));
             return self.say(Presence::Present, seen.step);
         }
-        if self.present.is_some() && (features.intra || at.since(self.seen_at) > GONE) {
+        let gone = at.since(self.seen_at) > GONE;
+        if self.present.is_some() && (features.intra || gone) {
             self.present = None;
-            self.good_since = Some(at);
+            self.good_since = Some(if gone { self.seen_at } else { at });
         }
         if self.present.is_none() {
             self.streaks.0 += gain(SLOW) * (seen.streaks.0 - self.streaks.0);
@@ -142,7 +143,8 @@ impl Noise {
             seen.step >= OVER_USUAL * was && before.is_scene_of(&features.coarse)
         });
         let over_usual = came && seen.step >= OVER_USUAL * self.usual;
-        if all_over && known && (self.present.is_some() || over_usual) {
+        // Noise that is there already goes on through a cut.
+        if all_over && (self.present.is_some() || (known && over_usual)) {
             return Some((at, Kind::Snow));
         }
         let flat = features.coarse.deviation() < FLAT;
@@ -248,6 +250,16 @@ mod tests {
         assert_eq!(said[40].since, Some(at(30)));
         assert!(present(&told(60, |n| scene(n, 3.0))).is_empty());
         assert!(present(&told(60, |n| scene(n, if n < 30 { 1.0 } else { 4.0 }))).is_empty());
+    }
+
+    #[test]
+    fn noise_goes_on_through_a_cut_and_ended_when_it_was_seen_last() {
+        let said = told(160, |n| {
+            let scene = if n < 50 { Picture::hills(n as f64) } else { Picture::slate() };
+            scene.noise(if (30..80).contains(&n) { 15.0 } else { 1.0 }, n as u64 + 1)
+        });
+        assert_eq!(present(&said), (30..80).collect::<Vec<_>>());
+        assert_eq!((said[159].presence, said[159].since), (Presence::Absent, Some(at(79))));
     }
 
     #[test]

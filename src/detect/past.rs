@@ -21,6 +21,9 @@ const STEADY_STEPS_MIN: Duration = Duration::from_millis(500);
 /// Numbers remembered of `STEADY` and `AT_ONCE`, `APART` from each other.
 const REMEMBERED: usize = 16;
 
+/// Share of the samples below the brightest.
+pub(super) const BRIGHTEST: f64 = 0.999;
+
 /// What is kept of one moment.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Moment {
@@ -30,6 +33,8 @@ pub(super) struct Moment {
     pub saturation: f64,
     /// Share of samples in white, 0 to 1.
     pub white: f64,
+    /// What the brightest thousandth of the samples has at least, code values.
+    pub brightest: f64,
     /// Of tiles; empty unless the picture was seen in full.
     pub steps: Vec<f32>,
     /// Their mean, of the last picture seen in full.
@@ -74,6 +79,7 @@ impl Past {
         (last.at, last.taken) = (features.stamp.at, true);
         (last.luma_mean, last.saturation) = (features.luma_mean, features.saturation);
         last.white = features.white_share();
+        last.brightest = features.luma_quantile(BRIGHTEST);
         last.steps_mean = coarse.steps.iter().map(|&step| f64::from(step)).sum::<f64>() / coarse.len().max(1) as f64;
         last.luma.copy_from_slice(&coarse.luma);
         last.steps.clear();

@@ -17,6 +17,8 @@ const STRAY: f64 = 0.25;
 const STEP: f64 = 1.5;
 /// ... and what noise adds to it: its sigma times 2 / sqrt(pi), and a little more.
 const STEP_NOISE: f64 = 1.3;
+/// Or its samples lie this close together, code values: what coders leave of noise stands still between two pictures.
+const RESIDUE: u8 = 20;
 /// Chroma this near to neutral is no colour.
 const NEUTRAL: f32 = 12.0;
 /// A neutral picture up to this share of the nominal range is black.
@@ -67,7 +69,10 @@ impl SolidColour {
             return (roughly, None);
         }
         let steps_max = (LumaCell::PAIRS * (STEP + STEP_NOISE * features.noise)).min(f64::from(u16::MAX)) as u16;
-        let flat = |index: usize| features.cells[index].across <= steps_max && features.cells[index].down <= steps_max;
+        let flat = |index: usize| {
+            let cell = &features.cells[index];
+            (cell.across <= steps_max && cell.down <= steps_max) || cell.max - cell.min <= RESIDUE
+        };
         if features.cb.is_empty() {
             let count = features.means.iter().enumerate().filter(|&(n, mean)| (mean - luma).abs() <= near && flat(n));
             return (100.0 * count.count() as f64 / features.means.len().max(1) as f64, None);
@@ -134,6 +139,12 @@ mod tests {
             let told = said(&flat(1), &flat(2));
             assert_eq!((told.presence, told.phrase), (Presence::Present, phrase));
         }
+    }
+
+    #[test]
+    fn noise_that_stands_still_does_not_hide_a_colour() {
+        let flat = Picture::new(|_, _| 235.0).noise(2.5, 5);
+        assert_eq!(said(&flat, &flat).presence, Presence::Present);
     }
 
     #[test]

@@ -104,6 +104,12 @@ impl VideoFeatures {
         1.0 - self.share_up_to((f64::from(black) + 0.98 * (f64::from(white) - f64::from(black))) as u8)
     }
 
+    /// Luma that a share of the samples, 0 to 1, does not exceed, code values.
+    pub fn luma_quantile(&self, share: f64) -> f64 {
+        let all: u32 = self.histogram.iter().sum();
+        at_rank(&self.histogram, (f64::from(all) * share) as u32).unwrap_or(255) as f64
+    }
+
     /// Mean luma of cell `index`, code values.
     pub fn cell_mean(&self, index: usize) -> f64 {
         f64::from(self.means[index])

@@ -25,6 +25,8 @@ const STEADY_PICTURES: usize = 6;
 /// Motion stopped abruptly when one of its last two pictures still changed this much of the usual. A pan that slows
 /// down over four pictures reaches 0.4.
 const ABRUPT: f64 = 0.6;
+/// Of what a source shows this soon after its first picture nothing is known: it may be a page that is scrolled once.
+const KNOWN: Duration = Duration::from_millis(900);
 /// Up to two last pictures that changed less than this of the usual are the coder's, which mends the frozen picture.
 const MENDED: f64 = 0.2;
 /// Time between the pictures that tell a dissolve.
@@ -67,6 +69,7 @@ struct Snapshot {
 pub(super) struct Scene {
     past: heapless::Deque<Past, REMEMBERED>,
     cut_at: Option<MediaTime>,
+    began: MediaTime,
     /// Oldest first, `APART` or more apart, taken while the picture moves.
     snapshots: [Snapshot; 3],
 }
@@ -74,6 +77,7 @@ pub(super) struct Scene {
 impl Scene {
     pub fn restart(&mut self, features: &VideoFeatures) {
         self.past.clear();
+        self.began = features.stamp.at;
         self.cut_at = None;
         for snapshot in &mut self.snapshots {
             snapshot.taken = false;
@@ -138,7 +142,9 @@ impl Scene {
         let lasted = ends.map_or(Duration::ZERO, |(first, last)| last.seen.at.since(first.seen.at));
         Motion {
             usual: median(moving().map(|past| past.seen.moved)),
-            abrupt: enough && last.iter().rev().take(2).any(|&change_last| change_last >= ABRUPT * change),
+            abrupt: enough
+                && at.since(self.began) >= KNOWN
+                && last.iter().rev().take(2).any(|&change_last| change_last >= ABRUPT * change),
             steady: lasted >= STEADY && pictures >= STEADY_PICTURES && pictures as f64 >= 0.9 * recent().count() as f64,
             any: enough,
             cut: self.past.iter().rev().take(CUT_PICTURES).any(|past| past.cut),

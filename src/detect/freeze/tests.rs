@@ -32,6 +32,12 @@ fn motion_that_stops_at_once_is_a_freeze_from_the_first_repeated_picture() {
 }
 
 #[test]
+fn what_moves_for_a_moment_when_a_source_begins_may_be_a_page() {
+    assert!(watch(80, |n| pan(n, 14)).0.is_empty());
+    assert!(!watch(200, |n| pan(n, 14)).0.is_empty(), "none stands that long");
+}
+
+#[test]
 fn it_ends_with_the_first_picture_that_moves() {
     let (frozen, last) = watch(110, |n| if n < 100 { pan(n, 50) } else { pan(n, 200) });
     assert!(frozen.contains(&99) && !frozen.contains(&103), "{frozen:?}");
