@@ -32,6 +32,9 @@ const PICTURES: u32 = 3;
 const SHARE: f64 = 0.12;
 /// ... and the longest gap between two: content without texture at the row hides it for some time.
 const GAP: Duration = Duration::from_millis(900);
+/// A seam is held against the picture seen in full before, which must be the one just before: over more time, or with
+/// pictures between that were seen lightly, edges of the programme move so far that they look new.
+const NEAR: Duration = Duration::from_millis(100);
 /// Bits of 16 x 16 samples that move in a picture that could show it.
 const LIVELY: u32 = 10;
 /// Step over the row, in code values, that spoils the programme.
@@ -55,6 +58,12 @@ struct Run {
 pub struct Tearing {
     run: Option<Run>,
     ended: Option<MediaTime>,
+    /// The last picture that was seen in full, and whether none came behind it.
+    last: Option<(MediaTime, bool)>,
+    /// It had a seam that could not be held against the one just before.
+    suspect: bool,
+    /// It moved.
+    moves: bool,
 }
 
 impl Tearing {
@@ -66,26 +75,37 @@ impl Tearing {
             return Observation::of(Defect::Tearing);
         }
         if features.depth == Depth::Light {
+            self.last = self.last.map(|(last, _)| (last, false));
+            self.count();
             return self.say(false);
         }
+        let near = self.last.is_some_and(|(last, newest)| newest && at.since(last) <= NEAR);
+        self.last = Some((at, true));
         let seam = self.torn(features);
-        if let Some(run) = &mut self.run {
-            run.lively += u32::from(features.weave.moving >= LIVELY);
-        }
-        if let Some(seam) = seam {
+        self.suspect = !near && seam.is_some();
+        self.moves = features.weave.moving >= LIVELY;
+        self.count();
+        if let Some(seam) = seam.filter(|_| near) {
             let new = Run { since: at, last: at, torn: 0, lively: 1, row: seam.row, strongest: 0.0 };
             let run = self.run.get_or_insert(new);
             (run.last, run.torn, run.row) = (at, run.torn + 1, seam.row);
             run.strongest = run.strongest.max(seam.excess);
-        } else if let Some(run) = self.run.filter(|run| at.since(run.last) > GAP) {
+        } else if let Some(run) = self.run.filter(|run| !self.suspect && at.since(run.last) > GAP) {
             (self.run, self.ended) = (None, Some(run.last));
         }
-        self.say(seam.is_some())
+        self.say(seam.is_some() && near)
+    }
+
+    /// Pictures seen lightly count as the last one in full: those behind a suspicion alone would make a share of their own.
+    fn count(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.lively += u32::from(self.moves);
+        }
     }
 
     /// Whether only pictures seen in full can decide.
     pub fn wants_full(&self) -> bool {
-        self.run.is_some_and(|run| run.torn < PICTURES)
+        self.suspect || self.run.is_some_and(|run| run.torn < PICTURES)
     }
 
     fn torn(&self, features: &VideoFeatures) -> Option<Seam> {
@@ -163,6 +183,23 @@ mod tests {
     fn a_row_that_stays_is_torn_where_the_rows_go_on_in_an_earlier_picture() {
         let (torn, since) = watch(40, |n| if n < 10 { pan(n) } else { pan(n).below(101, &pan(n - 2)) });
         assert!(torn.len() > 10 && since == Some(at(10)), "{torn:?}");
+    }
+
+    #[test]
+    fn pictures_that_were_not_seen_one_after_the_other_only_raise_a_suspicion() {
+        let torn = |n: usize| if n < 10 { pan(n) } else { pan(n).below(10 + 7 * n % 160, &pan(n - 3)) };
+        // Every second picture in full; then whatever the detector wants.
+        for heard in [false, true] {
+            let (mut analyzer, mut tearing) = (analyzer(), Tearing::default());
+            let mut told = 0;
+            for n in 0..60 {
+                let full = n % 2 == 0 || (heard && tearing.wants_full());
+                let depth = if full { Depth::Full } else { Depth::Light };
+                told +=
+                    usize::from(tearing.observe(analyzer.look(torn(n).frame(n), depth)).presence == Presence::Present);
+            }
+            assert_eq!(told > 10, heard, "{told}");
+        }
     }
 
     #[test]
