@@ -1,6 +1,6 @@
 //! `picket watch` on a real Mosquitto and a real daemon.
 
-use crate::support::{Daemon, Mosquitto, Running, picket, publish, ran, text, waited};
+use crate::support::{Daemon, Mosquitto, Running, Subscriber, picket, publish, ran, text, waited};
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -77,6 +77,10 @@ fn lines_tell_what_a_real_daemon_does_and_outlive_the_broker() {
         watcher.lines.lock().expect("not poisoned").iter().filter(|line| line.contains("broker up")).count() == 2
     };
     waited(Duration::from_secs(40), || up_again(&watcher).then_some(())).expect("it comes back");
+    // The daemon too: what it says at its end must reach the broker.
+    Subscriber::start(broker.port).wait_for("/status", Duration::from_secs(40), |status| {
+        status["state"] == "online" && status["conn"].as_u64() >= Some(2)
+    });
     box_.stop();
     watcher.wait_for(&[&device, "verdict off"]);
     let all = watcher.lines.lock().expect("not poisoned").join("\n");
