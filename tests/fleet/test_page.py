@@ -48,17 +48,30 @@ class Alone(unittest.TestCase):
             self.assertNotIn(way, self.page)
 
 
-class Page(unittest.TestCase):
+class OnBroker(unittest.TestCase):
+    """A broker of its own that serves the page, and a browser."""
+
     @classmethod
     def setUpClass(cls):
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.broker = bench.Broker(folder.name)
         cls.addClassCleanup(lambda: cls.broker.stop())
-        fleet = bench.Fleet(SIMULATOR, cls.broker, devices=DEVICES, seconds=600, scenario="storm", incident_every=600, ramp=1)
-        cls.addClassCleanup(fleet.stop)
         cls.browser = devtools.Chromium()
         cls.addClassCleanup(cls.browser.close)
+
+    @classmethod
+    def enter(cls, password):
+        values = json.dumps({"url": f"ws://127.0.0.1:{cls.broker.web}", "user": "fleet-page", "password": password})
+        cls.browser.run(f"for (const [name, value] of Object.entries({values})) document.querySelector(`[name=${{name}}]`).value = value; document.querySelector('.go').click()")
+
+
+class Page(OnBroker):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        fleet = bench.Fleet(SIMULATOR, cls.broker, devices=DEVICES, seconds=600, scenario="storm", incident_every=600, ramp=1)
+        cls.addClassCleanup(fleet.stop)
         OUT.mkdir(parents=True, exist_ok=True)
         cls.login("looks-only")
 
@@ -68,11 +81,6 @@ class Page(unittest.TestCase):
         cls.enter(password)
         cls.browser.wait("picket().up")
         cls.browser.wait(f"picket().named >= {DEVICES} && picket().healthy >= {DEVICES}", 30)
-
-    @classmethod
-    def enter(cls, password):
-        values = json.dumps({"url": f"ws://127.0.0.1:{cls.broker.web}", "user": "fleet-page", "password": password})
-        cls.browser.run(f"for (const [name, value] of Object.entries({values})) document.querySelector(`[name=${{name}}]`).value = value; document.querySelector('.go').click()")
 
     def setUp(self):
         self.browser.size(1440, 900)
@@ -233,17 +241,8 @@ class Page(unittest.TestCase):
         self.browser.shot(OUT / "refused.png")
 
 
-class Hostile(unittest.TestCase):
+class Hostile(OnBroker):
     """One device says what it likes; the others are there, and are shown, all the same."""
-
-    @classmethod
-    def setUpClass(cls):
-        folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(folder.cleanup)
-        cls.broker = bench.Broker(folder.name)
-        cls.addClassCleanup(lambda: cls.broker.stop())
-        cls.browser = devtools.Chromium()
-        cls.addClassCleanup(cls.browser.close)
 
     def setUp(self):
         subprocess.run([bench.program("mosquitto_sub"), "-h", "127.0.0.1", "-p", str(self.broker.open), "-t", "picket/#", "--remove-retained", "--retained-only", "-W", "1"], capture_output=True, check=False)
@@ -251,7 +250,7 @@ class Hostile(unittest.TestCase):
         self.browser.go(f"http://127.0.0.1:{self.broker.web}/fleet.html")
         self.browser.run("sessionStorage.clear(); localStorage.clear()")
         self.browser.run(SPLIT)
-        Page.enter.__func__(self, "looks-only")
+        self.enter("looks-only")
         self.browser.wait("picket().up")
 
     def say(self, topic, *bodies):

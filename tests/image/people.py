@@ -4,7 +4,7 @@ import time
 
 import broker as brokers
 from box import Failed
-from scenarios import NEWS_S, QUIET, START_S, must, online
+from scenarios import NEWS_S, QUIET, START_S, mistakes_on_card, must, online
 from trials import authority, server_pair, sign
 
 TLS_PORT, CLAIM_PORT = 8883, 1884
@@ -18,10 +18,7 @@ def network(bench):
     box.card_put("picket.toml", QUIET)
     box.card_put("10-lan.network", STATIC.replace("[Network]", "[Netwrok]"))
     box.on()
-    box.wait_shell(START_S)
-    box.must("sync")
-    box.cut()
-    told = box.card_get("picket-errors.txt") or ""
+    told = mistakes_on_card(box)
     must("10-lan.network" in told, f"the mistake is not on the card: {told!r}")
     box.card_put("10-lan.network", STATIC)
     since = bench.broker.mark()
@@ -74,6 +71,12 @@ class Site:
         self.server = server_pair(self.folder, "broker", self.authority)
         self.broker, self.number = None, 0
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
     def listen(self, *more):
         """A new broker in place of the one before, which forgets all."""
         self.stop()
@@ -111,11 +114,8 @@ def settings(*lines):
 
 def claim(bench):
     """A one-time password on the card; the authority signs the key that the box makes; from then on the certificate counts. `restart` and `reboot`."""
-    site = Site(bench, "claim")
-    try:
+    with Site(bench, "claim") as site:
         return claimed(bench, site)
-    finally:
-        site.stop()
 
 
 def claimed(bench, site):
@@ -163,11 +163,8 @@ def claimed(bench, site):
 
 def provision(bench):
     """The same without a network: the request comes on the card, the certificate goes back on it. Then `decommission`: broker and box forget."""
-    site = Site(bench, "provision")
-    try:
+    with Site(bench, "provision") as site:
         return provisioned(bench, site)
-    finally:
-        site.stop()
 
 
 def provisioned(bench, site):

@@ -61,6 +61,19 @@ def prepare(bench, name, box=None, settings=SETTINGS):
     return box, online(bench, box, since), since
 
 
+def mistakes_on_card(box):
+    """What a box that is starting writes back; it is off then."""
+    box.wait_shell(START_S)
+    box.must("sync")
+    box.cut()
+    return box.card_get("picket-errors.txt") or ""
+
+
+def wait_good(bench, box, since):
+    """Until slot A, from which a flashed box starts, is confirmed; the body of `firmware`."""
+    return bench.broker.wait("/firmware", lambda body: body.get("slots", {}).get("A", {}).get("good"), NEWS_S, since, box)
+
+
 def start(bench):
     """From a flashed medium to alerts: settings from the card, budgets, exposure, freeze and lost signal, a picture to look at."""
     box, first, since = prepare(bench, "start")
@@ -132,10 +145,7 @@ def card(bench):
     box = bench.box("card")
     box.card_put("picket.toml", QUIET.replace("url =", "urll ="))
     box.on()
-    box.wait_shell(START_S)
-    box.must("sync")
-    box.cut()
-    told = box.card_get("picket-errors.txt") or ""
+    told = mistakes_on_card(box)
     must("urll" in told and "url" in told, f"the mistake is not on the card: {told!r}")
     box.card_put("picket.toml", QUIET)
     box.card_put("tls/password", "secret")
@@ -169,7 +179,7 @@ def update(bench):
     box, _, since = prepare(bench, "update", settings=THRIFTY)
     device = bench.device(since)
     box.wait_shell()
-    bench.broker.wait("/firmware", lambda body: body.get("slots", {}).get("A", {}).get("good"), NEWS_S, since, box)
+    wait_good(bench, box, since)
     bench.fetch(box, "vivid")
     vivid(box, "no_signal")
     before = bench.broker.wait("/event", lambda body: body["state"] == "raised", NEWS_S, since, box)
@@ -306,7 +316,7 @@ def uefi(bench):
     since = bench.broker.mark()
     box.on()
     first = online(bench, box, since)
-    firmware = bench.broker.wait("/firmware", lambda body: body.get("slots", {}).get("A", {}).get("good"), NEWS_S, since, box)
+    firmware = wait_good(bench, box, since)
     at = bench.broker.mark()
     bench.broker.command(bench.device(since), "reboot", "anew", {})
     again = online(bench, box, at, first["boot"])

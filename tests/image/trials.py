@@ -3,7 +3,7 @@ import re
 import subprocess
 
 import variants as kinds
-from scenarios import NEWS_S, QUIET, START_S, must, online, prepare, wait_update
+from scenarios import NEWS_S, QUIET, START_S, must, online, prepare, wait_good, wait_update
 
 # What is wrong with the new version; how often it may start; what the box says of it.
 TRIALS = ((kinds.hanging, 1, r"Picket ended 3 times"),
@@ -19,7 +19,7 @@ def trials(bench):
     box, _, since = prepare(bench, "trials", settings=QUIET)
     device = bench.device(since)
     box.wait_shell()
-    bench.broker.wait("/firmware", lambda body: body.get("slots", {}).get("A", {}).get("good"), NEWS_S, since, box)
+    wait_good(bench, box, since)
     said = []
     with bench.web(variants.folder) as url:
         for change, starts, text in TRIALS:
