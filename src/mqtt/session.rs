@@ -319,7 +319,8 @@ impl Session {
         }
         let again = |(seq, refusal): (&u64, &Refusal)| (now >= refusal.retry_at && *seq <= self.newest).then_some(*seq);
         let again = self.refusals.iter().find_map(again);
-        let open = self.denied.due(now).filter(|seq| *seq <= self.newest);
+        // One that is being tried has its answer to come.
+        let open = self.denied.due(now).filter(|seq| *seq <= self.newest && !self.is_under_way(*seq));
         Some(again.into_iter().chain(open).min().map_or(self.newest, |seq| seq - 1))
     }
 
@@ -337,10 +338,10 @@ impl Session {
             refusal.retry_at = now.plus(REFUSED_RETRY);
         }
         self.newest = self.newest.max(seq);
-        let tag = Tag::Spooled(seq);
-        if self.flights.iter().any(|flight| flight.tag == tag && !flight.answered) {
+        if self.is_under_way(seq) {
             return (None, None);
         }
+        let tag = Tag::Spooled(seq);
         if !self.limits.fit(&message) {
             return (None, self.note_refusal(&tag, now));
         }
@@ -456,6 +457,10 @@ impl Session {
     /// Whether the broker takes packets as large as this message's.
     pub fn fits(&self, message: &Message) -> bool {
         self.limits.fit(message)
+    }
+
+    fn is_under_way(&self, seq: u64) -> bool {
+        self.flights.iter().any(|flight| flight.tag == Tag::Spooled(seq) && !flight.answered)
     }
 
     fn note_refusal(&mut self, tag: &Tag, now: Mono) -> Option<Outcome> {

@@ -266,6 +266,24 @@ fn events_of_a_denied_topic_wait_in_order_and_stop_no_others() {
 }
 
 #[test]
+fn a_denied_message_that_is_tried_again_is_waited_for() {
+    let mut rig = Rig::new(3);
+    rig.denied = |_| true;
+    rig.connect(LIMITS);
+    rig.pump();
+    assert_eq!(rig.answer(1, Answer::Taken), None);
+    assert_eq!(rig.answer(2, Answer::Denied), None);
+    rig.now = at(131);
+    rig.pump();
+    assert_eq!(rig.sent[4..], ["1"], "2 and 3 were not answered yet");
+    // The topic is open again while 1 is under way.
+    assert_eq!(rig.answer(3, Answer::Taken), Some(Outcome::Delivered(2)));
+    rig.pump();
+    assert_eq!(rig.sent.len(), 5);
+    assert_eq!(rig.answer(5, Answer::Taken), Some(Outcome::Delivered(1)));
+}
+
+#[test]
 fn a_command_that_is_too_large_makes_deaf_for_a_while_only() {
     let mut rig = Rig::new(1);
     rig.connect(LIMITS);
