@@ -1,5 +1,6 @@
 //! Picture and sound of the output, each found in the input: once a second, over the last seconds.
 
+use super::anchor::{Anchor, near_the_only_top};
 use super::block::{Block, CELLS};
 use super::correlate::{Peak, correlate, peak};
 use super::phase::{Lag, Phase};
@@ -37,7 +38,7 @@ const LOST_AFTER: u32 = 5;
 /// What a peak must reach, and the second highest as a share of it.
 const PICTURE_HEIGHT: f64 = 0.8;
 const SOUND_HEIGHT: f64 = 0.6;
-const SECOND: f64 = 0.9;
+pub(super) const SECOND: f64 = 0.9;
 /// What belongs to the peak, places.
 const PICTURE_APART: usize = 12;
 const SOUND_APART: usize = 20;
@@ -114,6 +115,7 @@ pub struct Pair {
     pub(super) output: Track,
     /// Last known lag of the picture on the axes.
     pub(super) lag: Option<Lag>,
+    anchor: Anchor,
     /// Readings since it was known.
     unknown: u32,
     /// Whether it was the only one of all that are searched.
@@ -139,6 +141,7 @@ impl Pair {
             input: Track::new(kept),
             output: Track::new(kept),
             lag: None,
+            anchor: Anchor::default(),
             unknown: 0,
             sure: false,
             done: None,
@@ -199,6 +202,9 @@ impl Pair {
         let tracks = (&self.input, &self.output);
         let pictures = lag.map(|lag| pictures::compare(tracks, lag, (since, at), pictures::MOVES));
         let pictures = pictures.unwrap_or_default();
+        if pictures.missing + pictures.repeated > 0 || picture.is_err_and(|why| why == Silence::Waiting) {
+            self.anchor.lose();
+        }
         let steady = !self.too_many_stumble(pictures) && !lag.is_some_and(|lag| self.stands(at, lag.ns));
         let both = lag.zip(sound.ok()).filter(|_| steady);
         let latency = |lag: Lag| (lag.ns + self.output.epoch() - self.input.epoch()) as f64 / 1e6;
@@ -266,10 +272,23 @@ impl Pair {
                 coarse - 100_000_000..=coarse + 100_000_000
             }
         };
-        let found = self.picture_within(at, &lags, 1)?;
-        let near = self.lag_of(at, &lags, 0) - (found.lag * PICTURE_STEP as f64) as i64;
+        let first = self.lag_of(at, &lags, 0);
+        let found = match self.picture_within(at, &lags, 1) {
+            Err(Silence::Ambiguous) => return self.held(at, first).ok_or(Silence::Ambiguous),
+            found => found?,
+        };
+        let near = first - (found.lag * PICTURE_STEP as f64) as i64;
         let window = (MediaTime(at.0 - WINDOW), at);
-        Ok((self.phase.refine((&self.input, &self.output), near, window), found.height))
+        let lag = self.phase.refine((&self.input, &self.output), near, window);
+        Ok((self.anchor.better(lag, at), found.height))
+    }
+
+    /// The lag that was known of late, where the window alone does not tell it, as of a slow pan, but does not speak
+    /// against it either. `first`: lag of the first place that was searched.
+    fn held(&self, at: MediaTime, first: i64) -> Option<(Lag, f64)> {
+        let lag = self.anchor.now(at)?;
+        let place = usize::try_from((first - lag.ns).div_euclid(PICTURE_STEP)).ok()?;
+        near_the_only_top(&self.heights, place).then(|| (lag, f64::from(self.heights[place])))
     }
 
     /// A lag that was found while not all of the input that is searched was there may be one of several, as of a

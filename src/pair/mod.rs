@@ -4,6 +4,7 @@
 //! away use the same blocks. The method is plain normalised cross-correlation of time series.
 
 mod blame;
+mod anchor;
 mod block;
 mod compare;
 mod correlate;
