@@ -16,9 +16,11 @@ use missing::Missing;
 use repeats::Repeats;
 use std::time::Duration;
 
-/// Losses further apart than this are no stretch; one is over when none came for so long. Judder of one cause (an
-/// overloaded encoder, a clock that is off) comes every second or more often.
+/// Losses further apart than this are no stretch. Judder of one cause (an overloaded encoder, a clock that is off) comes
+/// every second or more often.
 const APART_MAX: Duration = Duration::from_millis(1_500);
+/// Once told it is over when none came for so long: one that comes each second may be overlooked where little moves.
+const OVER: Duration = Duration::from_millis(2_500);
 /// Losses of this time tell how bad it is and whether to say so.
 const WINDOW: Duration = Duration::from_millis(2_500);
 /// From this on a stretch is told, see [`Loss::weight`]: two losses of some pictures, or three of one.
@@ -102,8 +104,12 @@ impl FrameDrop {
 
 impl Stretch {
     fn add(&mut self, loss: Loss) {
-        if self.recent.back().is_none_or(|last| loss.from.since(last.until) > APART_MAX) {
+        if self.recent.back().is_none_or(|last| loss.from.since(last.until) > self.over_after()) {
             *self = Self::default();
+        }
+        // What is no news was there before; once something was told it goes on with it.
+        if !(loss.new || self.told) {
+            return;
         }
         self.first.get_or_insert(loss);
         if self.recent.is_full() {
@@ -116,8 +122,11 @@ impl Stretch {
         }
         let certain = self.recent.iter().filter(|loss| loss.certain).count();
         let weight: f64 = self.recent.iter().map(Loss::weight).sum();
-        let new = self.first.is_some_and(|first| first.new);
-        self.told |= new && weight >= TOLD && 2 * certain >= self.recent.len();
+        self.told |= weight >= TOLD && 2 * certain >= self.recent.len();
+    }
+
+    fn over_after(&self) -> Duration {
+        if self.told { OVER } else { APART_MAX }
     }
 
     fn observation(&mut self, now: MediaTime) -> Observation {
@@ -127,7 +136,7 @@ impl Stretch {
             return absent;
         }
         let until = last.until;
-        if now.since(until) > APART_MAX {
+        if now.since(until) > self.over_after() {
             *self = Self::default();
             return Observation { since: Some(until), ..absent };
         }

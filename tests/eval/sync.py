@@ -273,14 +273,14 @@ def failures(bench, jobs):
 
 
 def aligned(bench, jobs):
-    """Alerts of pairs in which nothing is wrong but coding."""
+    """What is told of sound against picture and of lost pictures in pairs in which nothing is wrong: coders and converters of rates."""
     wanted = [(name, way) for name in bench.programmes() for way in ways_of(bench, name)]
 
     def one(job):
         name, way = job
         original, wav, prints = bench.original(name)
         found = bench.incidents(bench.shifted(original, wav, way, 0), "--pair-with", prints)
-        return job, [one["text"] for one in found if one["defect"] == "av_sync"]
+        return job, [one["text"] for one in found if one["defect"] in ("av_sync", "frame_drop")]
 
     with ThreadPoolExecutor(jobs) as pool:
         return list(pool.map(one, wanted))
@@ -371,7 +371,7 @@ def main():
             print(f"{'ok   ' if good else 'WRONG'} {name}, {way.name}, {offset:+d} ms: {text}")
     if "aligned" in only:
         told = aligned(bench, options.jobs)
-        print(f"\naligned pairs: {sum(bool(texts) for _, texts in told)} of {len(told)} with av_sync")
+        print(f"\naligned pairs: {sum(bool(texts) for _, texts in told)} of {len(told)} with av_sync or frame_drop")
         for (name, way), texts in told:
             if texts:
                 bad += 1

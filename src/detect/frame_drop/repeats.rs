@@ -28,8 +28,13 @@ const MADE_UP: f64 = 0.3;
 /// ... up to this many, since no picture differs more from another than scenes do: motion that eases out and in again
 /// makes up for nothing, ...
 const MADE_UP_MAX: u32 = 5;
+/// ... and what looks like a cut by no more than so many times what was lost of it: a cut makes up for nothing, ...
+const JUMP_MOST: f64 = 2.0;
 /// ... and more than the repeat by this.
 const CONTRAST: f64 = 5.0;
+/// Motion that goes on to grow by this much with the next picture that moves made up for nothing: it sets in, as of a
+/// camera or a figure that starts, and pictures shown twice are the rate's.
+const GROWS: f64 = 1.15;
 /// Motion that comes back weaker than this has faded.
 const FADED: f64 = 0.6;
 /// What stands longer than this is told by `freeze`.
@@ -40,6 +45,13 @@ const CADENCE_DIP: f32 = 0.4;
 const CADENCE_REACH: usize = 5;
 /// A source with a larger share of dips has a cadence: 24 in 25 pictures has 4 %, 20 in 24 has 17 %.
 const CADENCE: f64 = 0.12;
+/// Rates that were converted repeat every second to every sixth picture (25 in 50, 24 or 25 in 30), ...
+const PERIODS: std::ops::RangeInclusive<usize> = 2..=6;
+/// ... and where a coder at a low rate smears that, such pictures still move by less than this share of those before and
+/// behind them, ...
+const LESS: f32 = 0.85;
+/// ... the second number of times in the first number of rounds: uneven motion does so in one of five.
+const ROUNDS: [(usize, usize); 2] = [(8, 6), (16, 9)];
 /// A change of which this share is a change of the mean luma is light, not motion.
 const LIGHT: f64 = 0.6;
 
@@ -56,19 +68,28 @@ struct Run {
     new: bool,
 }
 
+/// A loss that waits for the next picture that moves.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    loss: Loss,
+    /// Motion behind it.
+    change: f64,
+}
+
 /// Follows the motion.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Repeats {
-    /// Changes of the last pictures, oldest first; cuts are left out.
+    /// Changes of the last pictures, oldest first; of cuts no number.
     past: heapless::Deque<(MediaTime, f32), REMEMBERED>,
     moving: heapless::Deque<f32, MOVING>,
     run: Option<Run>,
+    waiting: Option<Waiting>,
     luma: f64,
     was_cut: bool,
 }
 
 impl Repeats {
-    /// Takes in a picture; the one that moves again behind repeats tells of them.
+    /// Takes in a picture; the second one that moves again behind repeats tells of them.
     pub fn observe(&mut self, features: &VideoFeatures) -> Option<Loss> {
         let at = features.stamp.at;
         let light = (features.luma_mean - std::mem::replace(&mut self.luma, features.luma_mean)).abs();
@@ -76,23 +97,31 @@ impl Repeats {
         if features.first || features.left_out {
             // What was not looked at may have moved.
             self.forget();
-            return None;
+            return self.waiting.take().map(|waiting| waiting.loss);
         }
         let change = features.change;
-        if features.cut && self.run.is_none() {
+        let jumps = |run: Run| change <= JUMP_MOST * f64::from(run.pictures + 1) * run.usual;
+        if features.cut && !self.run.is_some_and(jumps) {
             // One is a cut, more are fast motion.
+            let run = self.run.take();
             if was_cut {
                 self.moved(at, change);
             } else {
-                self.moving.clear();
+                // Behind repeats the next ones come before the new scene's motion is known: the former's must do.
+                if run.is_none() {
+                    self.moving.clear();
+                }
+                // Its place counts, its size does not.
+                self.note(at, f64::NAN);
             }
-            return None;
+            return self.waiting.take().map(|waiting| waiting.loss);
         }
         let usual = self.run.map(|run| run.usual).or_else(|| self.usual());
         if let Some(usual) = usual.filter(|&usual| usual >= MOTION_MIN && change <= DIP * usual) {
             self.stands(at, change, usual);
             return None;
         }
+        let told = self.waiting.take().map(|waiting| self.settle(waiting, change));
         let run = self.run.take();
         let loss = run.and_then(|run| self.judge(run, features, light));
         // Motion that makes up for a repeat is no measure.
@@ -101,11 +130,23 @@ impl Repeats {
         } else {
             self.moved(at, change);
         }
+        self.waiting = loss.map(|loss| Waiting { loss, change });
+        told
+    }
+
+    /// The loss, now that the next picture that moves is seen.
+    fn settle(&mut self, waiting: Waiting, change: f64) -> Loss {
+        let Waiting { mut loss, change: behind } = waiting;
+        if loss.certain && change >= GROWS * behind {
+            loss.certain = false;
+            self.measure(behind);
+        }
         loss
     }
 
     fn stands(&mut self, at: MediaTime, change: f64, usual: f64) {
-        let new = self.run.is_some_and(|run| run.new) || (self.run.is_none() && !self.has_cadence(at));
+        let is_new = || !(self.has_cadence(at) || self.is_periodic());
+        let new = self.run.map_or_else(is_new, |run| run.new);
         let run = self.run.get_or_insert(Run { from: at, pictures: 0, usual, most: 0.0, new });
         run.pictures += 1;
         run.most = run.most.max(change);
@@ -120,7 +161,7 @@ impl Repeats {
         let change = features.change;
         let made_up = 1.0 + MADE_UP * f64::from(run.pictures.min(MADE_UP_MAX));
         let certain = change >= made_up * run.usual && change >= CONTRAST * run.most;
-        let repeated = run.most <= STILL * run.usual && change >= FADED * run.usual && !features.cut;
+        let repeated = run.most <= STILL * run.usual && change >= FADED * run.usual;
         if !(certain || repeated) || light > LIGHT * change {
             return None;
         }
@@ -147,13 +188,32 @@ impl Repeats {
         past.len() < KNOWN || dips.count() as f64 > CADENCE * past.len() as f64
     }
 
+    /// Whether pictures before this one, every so many, moved by less than both beside them.
+    fn is_periodic(&self) -> bool {
+        let past: heapless::Vec<f32, REMEMBERED> = self.past.iter().map(|&(_, change)| change).collect();
+        PERIODS.into_iter().any(|period| {
+            let places = (1..).map_while(|n| past.len().checked_sub(n * period)).take_while(|&at| at > 0);
+            let less = |at: usize| past[at] < LESS * past[at - 1] && past[at] < LESS * past[at + 1];
+            let found: heapless::Vec<bool, REMEMBERED> = places.map(less).collect();
+            let often = |(rounds, least): (usize, usize)| {
+                found.get(..rounds).is_some_and(|last| last.iter().filter(|&&less| less).count() >= least)
+            };
+            ROUNDS.into_iter().any(often)
+        })
+    }
+
     fn moved(&mut self, at: MediaTime, change: f64) {
+        self.measure(change);
+        self.note(at, change);
+    }
+
+    /// Takes a change in among those of which the usual motion is made.
+    fn measure(&mut self, change: f64) {
         if self.moving.is_full() {
             self.moving.pop_front();
         }
         // Room was just made.
         let _ = self.moving.push_back(change as f32);
-        self.note(at, change);
     }
 
     fn note(&mut self, at: MediaTime, change: f64) {
