@@ -57,6 +57,11 @@ impl Updater {
         }
     }
 
+    /// Whether there is one. It may have said nothing yet, but its folder is there from the box's start on.
+    fn is_there(&self) -> bool {
+        !self.told.updater.is_empty() || self.state.parent().is_some_and(Path::is_dir)
+    }
+
     /// Whether there is news.
     fn listen(&mut self) -> bool {
         let text = std::fs::read_to_string(&self.state).unwrap_or_default();
@@ -113,10 +118,10 @@ impl Control {
     /// Asks the updater for another image. The reply comes when it has run for a while, or was refused.
     pub(super) fn update(&mut self, command: &Command, bundle: &str, force: bool) -> Option<Reply> {
         let failed = |code, text: &str| Some(Reply::failed(&command.id, &command.name, code, text));
-        let told = &self.updater.told;
-        if told.updater.is_empty() {
+        if !self.updater.is_there() {
             return failed("unsupported", "no updater is installed on this box");
         }
+        let told = &self.updater.told;
         let busy = told.last.as_ref().is_some_and(|last| ["installing", "installed"].contains(&last.result.as_str()));
         if busy || told.trial {
             return failed("busy", "another update is under way");
@@ -179,7 +184,8 @@ mod tests {
         std::fs::create_dir_all(&runtime).expect("made");
         std::fs::create_dir_all(root.path().join("picket-update")).expect("made");
         let mut updater = Updater::new(&runtime, at(0));
-        assert!(!updater.listen() && updater.told.updater.is_empty());
+        assert!(updater.is_there() && !updater.listen() && updater.told.updater.is_empty(), "it has not spoken yet");
+        assert!(!Updater::new(&root.path().join("elsewhere/picket"), at(0)).is_there());
         std::fs::write(root.path().join("picket-update/state"), "updater=rauc\nslot=A\n").expect("written");
         assert!(updater.listen() && !updater.listen());
         assert_eq!(updater.told.slot.as_deref(), Some("A"));

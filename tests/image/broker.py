@@ -1,6 +1,7 @@
 """A Mosquitto on loopback, and all that was published on it."""
 import json
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -50,7 +51,15 @@ class Broker:
             with self.lock:
                 self.seen.append((time.monotonic(), topic, bytes.fromhex(packed)))
 
+    def halt(self):
+        """Stands still from here to `go_on`: takes nothing, answers nothing, and its connections stay."""
+        self.broker.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.broker.send_signal(signal.SIGCONT)
+
     def stop(self):
+        self.go_on()
         for child in (self.ear, self.broker):
             child.terminate()
             child.wait()

@@ -206,10 +206,11 @@ def provisioned(bench, site):
     while "inactive" not in box.shell("systemctl is-active picket-decommission.service")[1]:
         must(time.monotonic() < until, "the box is not taken out of service")
         time.sleep(2)
-    left = box.shell("ls -A /data/etc/picket /data/var/lib/picket/tls; mountpoint /boot/picket; systemctl is-active picket.service")[1]
+    box.shell("until systemctl -q is-active picket.service; do sleep 1; done", NEWS_S)
+    left = box.shell("ls -A /data/etc/picket /data/var/lib/picket/tls; grep /boot/picket /proc/mounts; systemctl is-active picket.service")[1]
     after = broker.retained()
     must(not after, f"the broker still keeps {after}; {left}")
-    must("picket.toml" not in left and "current" not in left and "is a mountpoint" not in left and "active" in left.split(), f"left on the box: {left}")
+    must("picket.toml" not in left and "current" not in left and "/boot/picket vfat" not in left and "active" in left.split(), f"left on the box: {left}")
     box.must("sync")
     box.cut()
     told = box.card_get("decommissioned.txt") or ""

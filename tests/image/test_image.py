@@ -7,6 +7,7 @@ import sys
 import tempfile
 import tomllib
 import unittest
+import zlib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -21,6 +22,7 @@ import root as roots  # noqa: E402
 sys.path.insert(0, str(HERE))
 import run  # noqa: E402
 import scenarios  # noqa: E402
+import spool  # noqa: E402
 import trials  # noqa: E402
 import variants  # noqa: E402
 
@@ -114,6 +116,37 @@ class Spoilt(unittest.TestCase):
         told = [{"seq": seq, "boot": boot} for seq, boot in ((1, "a"), (2, "a"), (4097, "b"), (4099, "b"), (4099, "b"))]
         self.assertEqual(scenarios.missing(told), 1)
         self.assertEqual(scenarios.missing([]), 0)
+
+    def test_what_the_disk_held_must_arrive_once_and_in_order(self):
+        def body(seq, boot, state="raised", name=None):
+            return {"seq": seq, "boot": boot, "id": name or f"i{seq}", "state": state}
+        told = [body(1, "a"), body(2, "a"), body(2, "a"), body(4098, "b")]
+        held = {(2, "i2", "raised"), (4098, "i4098", "raised")}
+        self.assertEqual(scenarios.judge_cuts(told, held), "")
+        self.assertIn("never arrived: [(3, 'i3', 'raised')]", scenarios.judge_cuts(told, held | {(3, "i3", "raised")}))
+        self.assertIn("never arrived", scenarios.judge_cuts(told, {(2, "other", "raised")}))
+        self.assertIn("not in order", scenarios.judge_cuts([told[1], told[0]], set()))
+
+    def test_events_are_read_from_a_disk_as_picket_wrote_them(self):
+        if not Path(spool.program("mkfs.ext4")).exists():
+            self.skipTest("mkfs.ext4 is missing: run 'board/setup.sh image'")
+
+        def record(kind, seq, body):
+            fields = struct.pack("<BBBQQQq", kind, 1, 0, 0, seq, 5, 6) + b"".join(struct.pack("<H", len(text)) + text for text in (b"boot", b"incident", b"topic")) + body
+            length = struct.pack("<I", len(fields))
+            return length + struct.pack("<I", zlib.crc32(length + fields)) + fields
+        first, second, third = (b'{"seq":%d,"id":"i%d","state":"raised","defect":"black"}' % (n, n) for n in (7, 8, 9))
+        whole = [record(1, 7, first), record(2, 8, second), record(3, 7, first), record(1, 9, third), record(4, 0, struct.pack("<Q", 8))]
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            outbox = folder / "tree" / spool.FOLDER[1:]
+            outbox.mkdir(parents=True)
+            (outbox / "log-0000000000000001").write_bytes(spool.MAGIC + b"".join(whole) + record(1, 10, first)[:-1])
+            disk, at = folder / "disk.img", 1 << 20
+            subprocess.run([spool.program("mkfs.ext4"), "-q", "-d", str(folder / "tree"), str(folder / "part"), "4M"], check=True, capture_output=True)
+            disk.write_bytes(bytes(at) + (folder / "part").read_bytes())
+            found = spool.events(disk, at, folder)
+        self.assertEqual([body["seq"] for body in found], [7, 9])
 
     def test_make_nightly_leaves_no_scenario_out(self):
         makefile = (PROJECT / "Makefile").read_text()
