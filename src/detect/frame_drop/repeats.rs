@@ -14,7 +14,7 @@ const KNOWN: usize = 16;
 /// Moving pictures of which the usual motion is the median, ...
 const MOVING: usize = 8;
 /// ... and as few are enough.
-const MOVING_MIN: usize = 5;
+const MOVING_MIN: usize = 4;
 /// Less motion than this, as a mean change of cell means in code values, is coding noise, and nobody sees it stop.
 const MOTION_MIN: f64 = 0.2;
 /// Below this share of the usual motion a picture may be a repeat: coders leave up to half of a picture's detail to the
@@ -45,6 +45,11 @@ const CADENCE_DIP: f32 = 0.4;
 const CADENCE_REACH: usize = 5;
 /// A source with a larger share of dips has a cadence: 24 in 25 pictures has 4 %, 20 in 24 has 17 %.
 const CADENCE: f64 = 0.12;
+/// Behind a cut the past is another scene's, in which less moved or the coder let less be seen. So many pictures tell
+/// whether they are repeated ...
+const OF_SCENE: u32 = 8;
+/// ... as by a converter, which adds so many of one at the most (24 in 60).
+const ADDED: u32 = 2;
 /// Rates that were converted repeat every second to every sixth picture (25 in 50, 24 or 25 in 30), ...
 const PERIODS: std::ops::RangeInclusive<usize> = 2..=6;
 /// ... and where a coder at a low rate smears that, such pictures still move by less than this share of those before and
@@ -64,8 +69,10 @@ struct Run {
     usual: f64,
     /// The largest change within.
     most: f64,
-    /// There was no cadence before.
+    /// There was no cadence before, ...
     new: bool,
+    /// ... by pictures of this scene.
+    settled: bool,
 }
 
 /// A loss that waits for the next picture that moves.
@@ -86,6 +93,8 @@ pub(super) struct Repeats {
     waiting: Option<Waiting>,
     luma: f64,
     was_cut: bool,
+    /// Pictures since the last cut.
+    of_scene: u32,
 }
 
 impl Repeats {
@@ -99,18 +108,16 @@ impl Repeats {
             self.forget();
             return self.waiting.take().map(|waiting| waiting.loss);
         }
+        self.of_scene = self.of_scene.saturating_add(1);
         let change = features.change;
         let jumps = |run: Run| change <= JUMP_MOST * f64::from(run.pictures + 1) * run.usual;
         if features.cut && !self.run.is_some_and(jumps) {
             // One is a cut, more are fast motion.
-            let run = self.run.take();
+            (self.run, self.of_scene) = (None, 0);
             if was_cut {
                 self.moved(at, change);
             } else {
-                // Behind repeats the next ones come before the new scene's motion is known: the former's must do.
-                if run.is_none() {
-                    self.moving.clear();
-                }
+                self.moving.clear();
                 // Its place counts, its size does not.
                 self.note(at, f64::NAN);
             }
@@ -147,7 +154,14 @@ impl Repeats {
     fn stands(&mut self, at: MediaTime, change: f64, usual: f64) {
         let is_new = || !(self.has_cadence(at) || self.is_periodic());
         let new = self.run.map_or_else(is_new, |run| run.new);
-        let run = self.run.get_or_insert(Run { from: at, pictures: 0, usual, most: 0.0, new });
+        let run = self.run.get_or_insert(Run {
+            from: at,
+            pictures: 0,
+            usual,
+            most: 0.0,
+            new,
+            settled: self.of_scene >= OF_SCENE,
+        });
         run.pictures += 1;
         run.most = run.most.max(change);
         let stopped = at.since(run.from) > LONGEST;
@@ -165,7 +179,8 @@ impl Repeats {
         if !(certain || repeated) || light > LIGHT * change {
             return None;
         }
-        Some(Loss { from: run.from, until: features.stamp.at, pictures: run.pictures, certain, new: run.new })
+        let new = run.new && (run.settled || run.pictures > ADDED);
+        Some(Loss { from: run.from, until: features.stamp.at, pictures: run.pictures, certain, new })
     }
 
     fn usual(&self) -> Option<f64> {
@@ -209,6 +224,11 @@ impl Repeats {
 
     /// Takes a change in among those of which the usual motion is made.
     fn measure(&mut self, change: f64) {
+        // Repeats right behind a cut, before the usual motion is known, are none of it.
+        let most = self.moving.iter().copied().fold(0.0, f32::max);
+        if change < STILL * f64::from(most) {
+            return;
+        }
         if self.moving.is_full() {
             self.moving.pop_front();
         }

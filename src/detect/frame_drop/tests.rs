@@ -83,6 +83,17 @@ fn motion_that_sets_in_in_pictures_shown_twice_is_no_loss() {
 }
 
 #[test]
+fn a_scene_in_pictures_shown_twice_is_no_loss_from_its_cut_on() {
+    // It hardly moves up to the cut, then quickly.
+    let mut source = Source::new();
+    for n in 0..300_usize {
+        let shown = if n < 150 { hills(n as f64 * 0.1) } else { hills((n / 2 * 2) as f64).level(|luma| 255.0 - luma) };
+        source.picture(n, &shown);
+    }
+    assert_eq!(source.told, []);
+}
+
+#[test]
 fn a_cut_makes_up_for_nothing() {
     // Each scene ends with two pictures that stand, eight pictures after the cut before it.
     let mut source = Source::new();
