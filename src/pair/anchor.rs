@@ -26,7 +26,7 @@ impl Anchor {
     pub fn now(&self, at: MediaTime) -> Option<Lag> {
         let (lag, known) = self.0?;
         let age = Duration::from_nanos(u64::try_from(at.0 - known.0).ok()?);
-        (age <= SERVES).then(|| Lag { within_ms: lag.within_ms + AGES_MS * age.as_secs_f64(), ..lag })
+        (age <= SERVES).then_some(Lag { within_ms: lag.within_ms + AGES_MS * age.as_secs_f64(), ..lag })
     }
 
     /// Takes the lag that a window gave; what is known better of both, unless they contradict each other: then it has

@@ -33,7 +33,8 @@ const JUMP_MOST: f64 = 2.0;
 /// ... and more than the repeat by this.
 const CONTRAST: f64 = 5.0;
 /// Motion that goes on to grow by this much with the next picture that moves made up for nothing: it sets in, as of a
-/// camera or a figure that starts, and pictures shown twice are the rate's.
+/// camera or a figure that starts, and pictures shown twice are the rate's. Nor did motion that the very next picture
+/// does not fall behind by as much: a picture that was added takes nothing away.
 const GROWS: f64 = 1.15;
 /// Motion that comes back weaker than this has faded.
 const FADED: f64 = 0.6;
@@ -128,8 +129,9 @@ impl Repeats {
             self.stands(at, change, usual);
             return None;
         }
-        let told = self.waiting.take().map(|waiting| self.settle(waiting, change));
         let run = self.run.take();
+        let least = if run.is_none() { change * GROWS } else { change / GROWS };
+        let told = self.waiting.take().map(|waiting| self.settle(waiting, least));
         let loss = run.and_then(|run| self.judge(run, features, light));
         // Motion that makes up for a repeat is no measure.
         if loss.is_some_and(|loss| loss.certain) {
@@ -141,12 +143,12 @@ impl Repeats {
         told
     }
 
-    /// The loss, now that the next picture that moves is seen.
-    fn settle(&mut self, waiting: Waiting, change: f64) -> Loss {
-        let Waiting { mut loss, change: behind } = waiting;
-        if loss.certain && change >= GROWS * behind {
+    /// The loss, now that the next picture that moves is seen: it made up for motion if that was at `least` so much.
+    fn settle(&mut self, waiting: Waiting, least: f64) -> Loss {
+        let Waiting { mut loss, change } = waiting;
+        if loss.certain && change < least {
             loss.certain = false;
-            self.measure(behind);
+            self.measure(change);
         }
         loss
     }

@@ -94,6 +94,14 @@ fn a_scene_in_pictures_shown_twice_is_no_loss_from_its_cut_on() {
 }
 
 #[test]
+fn a_picture_added_each_second_is_no_loss_in_motion_that_grows_now_and_then() {
+    // 24 in 25; each time the motion is quicker by a half from then on, and slows down again before the next.
+    let speed = |n: usize| if n % 24 < 12 { 1.5 } else { 1.0 };
+    let place = |n: usize| (0..=n).map(speed).sum();
+    assert_eq!(repeats(|n| place(n - n / 25)), []);
+}
+
+#[test]
 fn a_cut_makes_up_for_nothing() {
     // Each scene ends with two pictures that stand, eight pictures after the cut before it.
     let mut source = Source::new();
