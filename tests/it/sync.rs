@@ -115,8 +115,8 @@ fn send(path: &str, port: u16) -> Running {
 fn a_daemon_holds_the_output_against_the_input() {
     const MOST: Duration = Duration::from_secs(60);
     let folder = tempfile::tempdir().expect("a folder");
-    let before = programme(folder.path(), "before.ts", 60, "null", "anull");
-    let after = programme(folder.path(), "after.ts", 60, "null", "adelay=250:all=1");
+    let before = programme(folder.path(), "before.ts", 120, "null", "anull");
+    let after = programme(folder.path(), "after.ts", 120, "null", "adelay=250:all=1");
     let broker = Mosquitto::start(folder.path());
     let subscriber = Subscriber::start(broker.port);
     let (first, second) = (free_udp_port(), free_udp_port());
