@@ -8,10 +8,9 @@ use super::phase::Lag;
 use crate::time::MediaTime;
 use std::time::Duration;
 
-/// A lag serves this long: an encoder that was changed shows its pictures by then.
+/// A lag serves this long: few shots last longer, and the next one tells it anew.
 const SERVES: Duration = Duration::from_secs(10);
-/// A lag is known less well by this much each second, ms: clocks of two taps drift apart by a fifth of that at the most
-/// (100 ppm each).
+/// A lag is known less well by this much each second, ms: clocks 100 ppm apart drift by a fifth of that.
 const AGES_MS: f64 = 0.5;
 /// A window does not speak against a lag at which both are alike to this share of the best: a hill that is over
 /// [`SECOND`] of its top 120 ms away is that some 50 ms away.

@@ -56,7 +56,8 @@ const PERIODS: std::ops::RangeInclusive<usize> = 2..=6;
 /// ... and where a coder at a low rate smears that, such pictures still move by less than this share of those before and
 /// behind them, ...
 const LESS: f32 = 0.85;
-/// ... the second number of times in the first number of rounds: uneven motion does so in one of five.
+/// ... the second number of times in the first number of rounds: in six coded programmes that repeat nothing, 2 to 13 % of
+/// all pictures are such.
 const ROUNDS: [(usize, usize); 2] = [(8, 6), (16, 9)];
 /// A change of which this share is a change of the mean luma is light, not motion.
 const LIGHT: f64 = 0.6;
